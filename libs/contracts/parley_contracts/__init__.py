@@ -1,0 +1,1 @@
+"""Every message that crosses a service border, and every subject it travels on."""
