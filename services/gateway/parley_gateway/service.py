@@ -1,0 +1,155 @@
+"""The gateway's parts and how they work together.
+
+A commit's effects go out at once: events first, then slots. Every two seconds, at start and after
+each reconnect the sweeper looks for what an effect should have done and did not.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter
+from collections.abc import Coroutine
+from typing import Any
+
+from parley_bus import Bus, Events, SlotQueue, StreamDamaged, make_topology, remove_stream
+from parley_bus.runtime import end, sign_of_life
+from parley_contracts.errors import ParleyError
+from parley_contracts.subjects import EVENTS, TURNS, cancel_subject
+
+from parley_gateway.access import Access
+from parley_gateway.cancel import close_all_overdue
+from parley_gateway.dispatch import Dispatcher
+from parley_gateway.indexing import Indexer
+from parley_gateway.outbox import Outbox
+from parley_gateway.respite import Respite
+from parley_gateway.store.database import Database
+from parley_gateway.store.stopping import GRACE_US
+from parley_gateway.store.transaction import Effects
+
+SWEEP_S = 2.0
+MOST_REFUSALS = 2
+"""A stream that refuses through so many sweeps, which the broker answers, is ill."""
+STALL_S = 5.0
+"""A gateway that did not sweep for so long was itself frozen, or the machine was suspended."""
+_CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
+
+log = logging.getLogger(__name__)
+
+
+class Gateway:
+    """A gateway over an opened database and a connected bus; `start` it, at the end `stop` it."""
+
+    def __init__(self, database: Database, bus: Bus, access_token: str, *, replicas: int = 1):
+        self.database = database
+        self.writer = database.writer
+        self.access = Access(access_token, self.writer.clock)
+        self.respite = Respite(self.writer.clock)
+        self._bus = bus
+        self._events = Events(bus)
+        self._replicas = replicas
+        self._outbox = Outbox(database, self._events)
+        self._dispatcher = Dispatcher(database, SlotQueue(bus, TURNS), self.respite)
+        self._indexer = Indexer(self.writer)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sweeping = asyncio.Lock()
+        self._refusals: Counter[str] = Counter()
+        self._damages: Counter[str] = Counter()
+
+    def start(self) -> None:
+        """Begin to publish, to dispatch and to sweep."""
+        self.writer.on_commit = self._on_commit
+        self._bus.on_reconnect(self._on_reconnect)
+        self._spawn(self._outbox.publish_forever())
+        self._spawn(self._indexer.index_forever())
+        self._spawn(self._sweep_forever())
+
+    async def stop(self) -> None:
+        """End what runs in the background; whatever is left undone the next start finds."""
+        await end(*self._tasks)
+
+    async def sweep(self) -> None:
+        """Find and repair what is due and was not done."""
+        async with self._sweeping:
+            await self.writer.flush()
+            await self._make_streams()
+            await self._renew_streams()
+            await close_all_overdue(self.database, self._events)
+            await self._dispatcher.dispatch_due()
+            await self._outbox.look_for_old()
+
+    async def _make_streams(self) -> None:
+        """Make the streams; one whose storage is damaged begins anew."""
+        try:
+            await make_topology(self._bus, replicas=self._replicas)
+        except StreamDamaged as damage:
+            self._damages[damage.name] += 1
+            if self._damages[damage.name] <= MOST_REFUSALS:
+                raise
+            log.warning("what NATS keeps of %s is damaged; it begins anew", damage.name)
+            await remove_stream(self._bus, damage.name)
+            del self._damages[damage.name]
+            await self._make_streams()
+
+    async def _renew_streams(self) -> None:
+        """Replace a stream that takes nothing any more; what is due is in the database.
+
+        A file that the server once could not write, because the disk was full, it never writes
+        again until it is restarted, nor does it let the stream be emptied.
+        """
+        for part, stream in ((self._outbox, EVENTS), (self._dispatcher, TURNS)):
+            self._refusals[stream.name] = self._refusals[stream.name] + 1 if part.refused else 0
+            if self._refusals[stream.name] > MOST_REFUSALS:
+                log.warning("%s takes nothing, as after a full disk; it begins anew", stream.name)
+                await remove_stream(self._bus, stream.name)
+                await make_topology(self._bus, replicas=self._replicas)
+                part.refused = False
+
+    def _on_commit(self, effects: Effects) -> None:
+        self._outbox.add(effects.events)
+        for thread_id, change in effects.slots.items():
+            self._spawn(self._dispatcher.change(thread_id, change))
+        if effects.positioned:
+            self._indexer.wake()
+        for turn_id in effects.stops:
+            self._spawn(self._stop_turn(turn_id))
+
+    async def _stop_turn(self, turn_id: str) -> None:
+        """Tell the worker, and end the turn if it does not."""
+        try:
+            await self._bus.publish(cancel_subject(turn_id), b"")
+            await asyncio.sleep(GRACE_US / 1e6)
+            await close_all_overdue(self.database, self._events)
+        except ParleyError as error:
+            log.info("stopping turn %s waits for the next sweep: %s", turn_id, error.detail)
+
+    async def _on_reconnect(self) -> None:
+        self.respite.renew()
+        self._dispatcher.look_at_once()
+        self._outbox.catch_up()
+        await self._try_to_sweep()
+
+    async def _sweep_forever(self) -> None:
+        while True:
+            begun = time.clock_gettime(_CLOCK)
+            await self._try_to_sweep()
+            await asyncio.sleep(SWEEP_S)
+            if time.clock_gettime(_CLOCK) - begun > STALL_S:
+                self.respite.renew()
+
+    async def _try_to_sweep(self) -> None:
+        try:
+            await self.sweep()
+            sign_of_life()
+        except ParleyError as error:
+            log.warning("the sweep waits: %s", error.detail)
+            self._refusals.clear()
+            self.respite.renew()
+        except Exception:
+            log.exception("a sweep failed; the next one tries again")
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
