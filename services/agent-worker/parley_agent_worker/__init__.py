@@ -1,0 +1,1 @@
+"""Runs turns: asks models, calls tools, streams the answer."""

@@ -1,0 +1,1 @@
+"""Models: what answers. Each kind of server is one module; `providers` knows which there are."""
