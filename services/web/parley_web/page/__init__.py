@@ -1,0 +1,1 @@
+"""The chat page: the server renders its markup and streams patches to it."""
