@@ -1,0 +1,1 @@
+"""./parley: starts the house on one machine, and talks to it from the terminal."""
