@@ -1,0 +1,18 @@
+"""Waiting in tests for what another process does in its own time."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+PATIENCE_S = 120.0
+"""So long that only a test that fails gets there."""
+
+
+async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+    """Return as soon as the condition holds."""
+    async with asyncio.timeout(PATIENCE_S):
+        while True:
+            if await holds():
+                return
+            await asyncio.sleep(0.02)
