@@ -81,6 +81,11 @@ def status_says(house: House, words: str) -> bool:
     return shown.returncode == 1 and words in shown.stdout
 
 
+async def broker_is_full(house: House) -> bool:
+    """Whether it said so, or its events began anew, maybe in the room that the old ones left."""
+    return any(words in house.output for words in ("no space left on device", "it begins anew"))
+
+
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[SmallDisk]:
     with small_disk(tmp_path / "disk", "48m") as mounted:
@@ -105,7 +110,7 @@ async def test_a_full_disk_is_named_and_when_there_is_room_it_goes_on(
     await eventually(lambda: owner.hears(FULL))
     await eventually(lambda: asyncio.to_thread(status_says, house, FULL))
     # The answer that runs is told on by events, which the broker cannot store either.
-    house.wait_for("no space left on device")
+    await eventually(lambda: broker_is_full(house))
     os.kill(house.pid(killed), signal.SIGKILL)
     house.wait_for("starting it again")
     disk.make_room()
