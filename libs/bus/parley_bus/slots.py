@@ -77,16 +77,10 @@ class SlotQueue:
 
     async def delete(self, sequence: int) -> bool:
         """Delete exactly this message; return False when it is not there."""
-        request = {"seq": sequence, "no_erase": True}
         failpoint("slot.delete.before")
-        try:
-            await jetstream.call(self._bus, f"STREAM.MSG.DELETE.{self._stream.name}", request)
-        except jetstream.Refused as refusal:
-            if refusal.code in _NO_SUCH_MESSAGE:
-                return False
-            raise Unavailable(f"{self._stream.name} cannot be changed: {refusal}.") from None
+        was_there = await self._delete(sequence)
         failpoint("slot.delete.after")
-        return True
+        return was_there
 
     def consume(self, handler: Handler, *, room: int) -> Consumer:
         """Run `handler` for each message, at most `room` at once, until the consumer is stopped.
@@ -100,3 +94,13 @@ class SlotQueue:
             return await handler(Slot(sequence, subject[prefix:], payload))
 
         return Consumer(self._bus, self._stream.name, self._stream.durable, handle, room)
+
+    async def _delete(self, sequence: int) -> bool:
+        request = {"seq": sequence, "no_erase": True}
+        try:
+            await jetstream.call(self._bus, f"STREAM.MSG.DELETE.{self._stream.name}", request)
+        except jetstream.Refused as refusal:
+            if refusal.code in _NO_SUCH_MESSAGE:
+                return False
+            raise Unavailable(f"{self._stream.name} cannot be changed: {refusal}.") from None
+        return True
