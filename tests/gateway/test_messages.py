@@ -167,6 +167,18 @@ async def test_send_now_resumes_a_paused_queue(store: Store) -> None:
     assert (thread.paused, thread.open_turn) == (False, urgent.turn.id)
 
 
+async def test_rule_17_send_now_waits_for_a_deleted_threads_restoration(store: Store) -> None:
+    await store.send("one")
+    waiting_one = await store.send("two")
+    await store.run(threads.delete, ThreadRef(id="t"))
+    with pytest.raises(Gone, match="restore"):
+        await store.run(messages.send_now, MessageRef(id=waiting_one.message.id))
+    restored = await store.run(threads.restore, ThreadRef(id="t"))
+    assert (restored.paused, restored.queued) == (True, 1)
+    await store.run(messages.send_now, MessageRef(id=waiting_one.message.id))
+    assert (await store.view()).thread.open_turn == waiting_one.turn.id
+
+
 TEXTS = {
     "emoji": "👩\u200d👩\u200d👧 and 🏳️\u200d🌈",
     "right to left": "שלום עולם",

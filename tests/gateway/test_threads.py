@@ -9,6 +9,8 @@ from parley_contracts.threads import ListThreads, NameThread, Thread, ThreadRef,
 from parley_contracts.turns import CancelTurn, RetryTurn, Turn
 from parley_gateway.store import listing, stopping, threads, turns
 from parley_gateway.store.asking import TITLE, provisional_title
+from parley_gateway.store.records import lock_thread, save_thread
+from parley_gateway.store.transaction import Transaction
 
 
 async def listed(store: Store, **fields: object) -> list[str]:
@@ -155,6 +157,23 @@ async def test_repeating_delete_restore_and_resume_changes_nothing(store: Store)
     await store.run(threads.restore, ThreadRef(id="t"))
     again = await store.run(threads.restore, ThreadRef(id="t"))
     assert again.rev == (await store.view()).thread.rev
+
+
+def unpause(tx: Transaction) -> None:
+    """Leave the queue as no command does."""
+    thread = lock_thread(tx, "t")
+    thread.paused = False
+    save_thread(tx, thread)
+
+
+async def test_resuming_starts_a_queue_that_stands_still_without_a_pause(store: Store) -> None:
+    running = (await store.send("one")).turn
+    second = (await store.send("two")).turn
+    await store.run(stopping.cancel, CancelTurn(id=running.id))
+    await store.run(unpause)
+    resumed = await store.run(threads.resume, ThreadRef(id="t"))
+    assert (resumed.open_turn, resumed.queued) == (second.id, 0)
+    assert await store.run(threads.resume, ThreadRef(id="t")) == resumed
 
 
 async def test_a_message_resumes_a_paused_queue_behind_what_waits(store: Store) -> None:

@@ -10,7 +10,13 @@ from sqlalchemy import bindparam, select
 from parley_gateway.store import agents
 from parley_gateway.store.asking import Question, ask, digest_of, first_number
 from parley_gateway.store.lifecycle import promote, thread_changed
-from parley_gateway.store.records import lock_living_thread, read_turn, save_thread, save_turn
+from parley_gateway.store.records import (
+    lock_living_thread,
+    read_turn,
+    require_living,
+    save_thread,
+    save_turn,
+)
 from parley_gateway.store.schema import messages
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.stopping import stop
@@ -75,6 +81,7 @@ def _first_result(tx: Transaction, row: tuple[str, str] | None, digest: str) -> 
 def send_now(tx: Transaction, command: MessageRef) -> Message:
     """Put a waiting message first; what runs is stopped and this one is next."""
     thread, turn, message = lock_waiting(tx, command.id)
+    require_living(thread)
     if turn.status == "open":
         return message
     turn.queue_no = first_number(tx, thread.id) - 1

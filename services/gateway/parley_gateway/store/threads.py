@@ -111,9 +111,9 @@ def restore(tx: Transaction, command: ThreadRef) -> Thread:
 
 
 def resume(tx: Transaction, command: ThreadRef) -> Thread:
-    """Go on with a queue that Stop paused."""
+    """Go on with a queue that Stop paused, or that stands still for whatever reason."""
     thread = lock_living_thread(tx, command.id)
-    if not thread.paused:
+    if not thread.paused and (thread.open_turn or not thread.queued):
         return _unchanged(tx, thread)
     thread.paused = False
     promote(tx, thread)
