@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from parley_contracts.messages import TextPart, ToolPart
 from parley_contracts.turns import AnswerStep, ResultStep, ToolCall
 from parley_gateway.store.journal import parts_of, text_of
@@ -26,3 +27,8 @@ def test_what_was_said_beyond_the_steps_is_the_last_part() -> None:
     parts = parts_of([ANSWER, result(1, "ok", "booked")], "I book it.\n\nIt is")
     assert parts[-1] == TextPart(step=1, text="\n\nIt is")
     assert text_of(parts) == "I book it.\n\nIt is"
+
+
+@pytest.mark.parametrize("known", ["", "I bo", "I book it."])
+def test_what_is_known_of_the_text_adds_nothing_to_steps_that_say_more(known: str) -> None:
+    assert text_of(parts_of([ANSWER, result(1, "ok", "booked")], known)) == "I book it."

@@ -59,8 +59,8 @@ def stopped(steps: list[Step]) -> list[Step]:
 def parts_of(steps: list[Step], text: str = "") -> tuple[Part, ...]:
     """Return the message parts that steps amount to.
 
-    `text` is what the whole turn said, as far as it is known: what goes beyond the steps becomes
-    the last part. A call's later result replaces the one that said that its outcome is unknown.
+    `text` is what the whole turn said, as far as it is known, which may be less than the steps: what
+    goes beyond them becomes the last part. A call's later result replaces the one that said that its outcome is unknown.
     """
     parts: list[Part] = []
     results = {step.call_id: step for step in steps if isinstance(step, ResultStep)}
@@ -72,9 +72,9 @@ def parts_of(steps: list[Step], text: str = "") -> tuple[Part, ...]:
             parts += _answer_parts(step)
         elif results[step.call_id] is step:
             parts.append(_tool_part(step, number, calls.get(step.call_id, "{}")))
-    tail = text.removeprefix(text_of(parts))
-    if tail:
-        parts.append(TextPart(step=number + 1, text=tail))
+    said = text_of(parts)
+    if text != said and text.startswith(said):
+        parts.append(TextPart(step=number + 1, text=text[len(said) :]))
     return tuple(parts)
 
 
