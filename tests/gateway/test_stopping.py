@@ -14,6 +14,8 @@ from parley_contracts.turns import (
     Claim,
     DecideTurn,
     RecordStep,
+    ResultStep,
+    Step,
     ToolCall,
     Turn,
     TurnGranted,
@@ -24,15 +26,20 @@ from parley_gateway.store.dispatching import OVERDUE
 from parley_gateway.store.stopping import GRACE_US
 
 CALL = ToolCall(id="call-1", name="send_mail", arguments="{}")
+SECOND = ToolCall(id="call-2", name="send_mail", arguments="{}")
+SENT = ResultStep(number=1, call_id="call-1", name="send_mail", output="sent", status="ok")
 
 
 async def cancel(store: Store, turn_id: str) -> Turn:
     return await store.run(stopping.cancel, CancelTurn(id=turn_id))
 
 
-async def suspend(store: Store, claim: Claim) -> Turn:
-    step = AnswerStep(number=0, text="May I?", calls=(CALL,))
+async def record(store: Store, claim: Claim, step: Step) -> None:
     await store.run(claims.record_step, RecordStep(claim=claim, step=step))
+
+
+async def suspend(store: Store, claim: Claim) -> Turn:
+    await record(store, claim, AnswerStep(number=0, text="May I?", calls=(CALL,)))
     return await store.finish(claim, "", outcome="waiting", slot_sequence=5)
 
 
@@ -223,9 +230,7 @@ async def test_rule_15_a_decision_may_name_the_number_of_a_step_with_one_call(
 async def test_rule_15_a_step_of_several_calls_is_decided_call_by_call(store: Store) -> None:
     turn = (await store.send()).turn
     claim = (await store.begin(turn.id)).claim
-    calls = (CALL, CALL.model_copy(update={"id": "call-2"}))
-    step = AnswerStep(number=0, calls=calls)
-    await store.run(claims.record_step, RecordStep(claim=claim, step=step))
+    await record(store, claim, AnswerStep(number=0, calls=(CALL, SECOND)))
     with pytest.raises(Invalid, match="call-1, call-2"):
         await decide(store, turn.id, step=0)
     await decide(store, turn.id, step="call-2")
@@ -234,8 +239,36 @@ async def test_rule_15_a_step_of_several_calls_is_decided_call_by_call(store: St
 async def test_rule_15_a_decision_may_come_before_the_turn_is_suspended(store: Store) -> None:
     turn = (await store.send()).turn
     claim = (await store.begin(turn.id)).claim
-    step = AnswerStep(number=0, calls=(CALL,))
-    await store.run(claims.record_step, RecordStep(claim=claim, step=step))
+    await record(store, claim, AnswerStep(number=0, calls=(CALL,)))
     await decide(store, turn.id, "allow")
     await store.finish(claim, "", outcome="waiting")
     assert (await store.begin(turn.id, "next")).decisions == {"call-1": "allow"}
+
+
+@pytest.mark.parametrize("seconds", [-1, 0, 1])
+async def test_rule_15_a_decision_that_a_running_turn_does_not_know_makes_it_due_again(
+    store: Store, seconds: float
+) -> None:
+    turn = (await store.send()).turn
+    claim = (await store.begin(turn.id)).claim
+    await record(store, claim, AnswerStep(number=0, calls=(CALL, SECOND)))
+    await store.finish(claim, "", outcome="waiting")
+    await decide(store, turn.id)
+    claim = (await store.begin(turn.id, "second")).claim
+    store.clock.advance(seconds)
+    await decide(store, turn.id, step="call-2")
+    await record(store, claim, SENT)
+    assert (await store.finish(claim, "", outcome="waiting")).status == "open"
+    granted = await store.begin(turn.id, "third")
+    assert granted.decisions == {"call-1": "allow", "call-2": "allow"}
+
+
+async def test_rule_15_a_decision_that_was_carried_out_does_not_make_a_turn_due_again(
+    store: Store,
+) -> None:
+    turn = (await store.send()).turn
+    claim = (await store.begin(turn.id)).claim
+    await record(store, claim, AnswerStep(number=0, calls=(CALL, SECOND)))
+    await decide(store, turn.id)
+    await record(store, claim, SENT)
+    assert (await store.finish(claim, "", outcome="waiting")).status == "waiting"

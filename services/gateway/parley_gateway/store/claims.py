@@ -21,7 +21,7 @@ from parley_contracts.turns import (
     TurnBusy,
     TurnOver,
 )
-from sqlalchemy import bindparam, delete, insert, select, update
+from sqlalchemy import bindparam, delete, insert, update
 
 from parley_gateway.store import agents, letters
 from parley_gateway.store.history import HISTORY, PAGE_ROOM, Page
@@ -29,6 +29,7 @@ from parley_gateway.store.journal import (
     add_step,
     encoded_steps,
     parts_of,
+    read_decisions,
     read_steps,
     text_of,
 )
@@ -42,7 +43,7 @@ from parley_gateway.store.records import (
     save_thread,
     save_turn,
 )
-from parley_gateway.store.schema import inline, turn_decisions, turns, workers
+from parley_gateway.store.schema import inline, turns, workers
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.transaction import Transaction
 
@@ -61,11 +62,6 @@ _EXTEND = Statement(
     )
     .returning(turns.c.status),
     "lease_until",
-)
-_DECISIONS = Statement(
-    select(turn_decisions.c.step, turn_decisions.c.decision).where(
-        turn_decisions.c.turn_id == bindparam("turn_id")
-    )
 )
 _SEEN = Statement(update(workers).where(workers.c.id == bindparam("id")), "turns", "seen_at")
 _NEW_WORKER = Statement(insert(workers))
@@ -152,7 +148,7 @@ def _granted(tx: Transaction, thread: ThreadRecord, turn: TurnRecord, question: 
     rest = {
         "history_before": page.before,
         "agents": agents.names(tx),
-        "decisions": dict(tx.all(_DECISIONS, turn_id=turn.id)),
+        "decisions": read_decisions(tx, turn.id),
         "untitled": bool(thread.provisional),
         "lease_s": LEASE_S,
     }

@@ -1,13 +1,16 @@
-"""Recorded steps of a turn, and what they add up to when the turn ends without its worker."""
+"""What is recorded of a turn: its steps, the owner's decisions on its calls.
+
+And what the steps add up to when the turn ends without its worker.
+"""
 
 from __future__ import annotations
 
 from parley_contracts.messages import Part, ReasoningPart, TextPart, ToolPart
-from parley_contracts.turns import AnswerStep, ResultStep, Step, ToolCall
+from parley_contracts.turns import AnswerStep, Decision, ResultStep, Step, ToolCall
 from pydantic import TypeAdapter
 from sqlalchemy import bindparam, insert, select
 
-from parley_gateway.store.schema import turn_steps
+from parley_gateway.store.schema import turn_decisions, turn_steps
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.transaction import Transaction
 
@@ -22,6 +25,11 @@ _STEPS = Statement(
     select(turn_steps.c.json)
     .where(turn_steps.c.turn_id == bindparam("turn_id"))
     .order_by(turn_steps.c.number)
+)
+_DECISIONS = Statement(
+    select(turn_decisions.c.step, turn_decisions.c.decision).where(
+        turn_decisions.c.turn_id == bindparam("turn_id")
+    )
 )
 
 
@@ -43,9 +51,14 @@ def read_steps(tx: Transaction, turn_id: str) -> list[Step]:
     return [_STEP.validate_json(json) for json in encoded_steps(tx, turn_id)]
 
 
+def read_decisions(tx: Transaction, turn_id: str) -> dict[str, Decision]:
+    """Return the owner's decisions by the ids of the calls."""
+    return dict(tx.all(_DECISIONS, turn_id=turn_id))
+
+
 def stopped(steps: list[Step]) -> list[Step]:
     """Return the steps of a turn that was stopped: calls without a result were stopped, too."""
-    ended = {step.call_id for step in steps if isinstance(step, ResultStep)}
+    ended = calls_with_result(steps)
     cut = [call for step in steps for call in _calls(step) if call.id not in ended]
     number = len(steps)
     return steps + [
@@ -56,11 +69,17 @@ def stopped(steps: list[Step]) -> list[Step]:
     ]
 
 
+def calls_with_result(steps: list[Step]) -> set[str]:
+    """Return the ids of the calls that are over."""
+    return {step.call_id for step in steps if isinstance(step, ResultStep)}
+
+
 def parts_of(steps: list[Step], text: str = "") -> tuple[Part, ...]:
     """Return the message parts that steps amount to.
 
-    `text` is what the whole turn said, as far as it is known, which may be less than the steps: what
-    goes beyond them becomes the last part. A call's later result replaces the one that said that its outcome is unknown.
+    `text` is what the whole turn said, as far as it is known, which may be less than the steps say:
+    what goes beyond them becomes the last part. A call's later result replaces the one that said
+    that its outcome is unknown.
     """
     parts: list[Part] = []
     results = {step.call_id: step for step in steps if isinstance(step, ResultStep)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from parley_contracts.errors import Conflict, Invalid, NotFound
 from parley_contracts.messages import Message, TurnError
 from parley_contracts.turns import AnswerStep, DecideTurn, FinishTurn, RetryTurn, Turn
-from sqlalchemy import bindparam, func, insert, select
+from sqlalchemy import bindparam, insert, select
 
 from parley_gateway.store import letters
 from parley_gateway.store.asking import Question, ask, digest_of, enqueue
 from parley_gateway.store.claims import stale
-from parley_gateway.store.journal import add_step, read_steps
+from parley_gateway.store.journal import add_step, calls_with_result, read_decisions, read_steps
 from parley_gateway.store.lifecycle import Ending, Reply, close, redispatch, thread_changed
 from parley_gateway.store.records import (
     FINISHED,
@@ -27,21 +27,7 @@ from parley_gateway.store.schema import messages, turn_decisions
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.transaction import Transaction
 
-_DECISION = Statement(
-    select(turn_decisions.c.decision).where(
-        turn_decisions.c.turn_id == bindparam("turn_id"),
-        turn_decisions.c.step == bindparam("step"),
-    )
-)
 _DECIDE = Statement(insert(turn_decisions))
-_DECIDED_SINCE = Statement(
-    select(func.count())
-    .select_from(turn_decisions)
-    .where(
-        turn_decisions.c.turn_id == bindparam("turn_id"),
-        turn_decisions.c.decided_at >= bindparam("since"),
-    )
-)
 _POSITION = Statement(select(messages.c.position).where(messages.c.id == bindparam("id")))
 
 _NO_REASON = TurnError(
@@ -76,10 +62,13 @@ def _note(tx: Transaction, turn: TurnRecord, command: FinishTurn) -> None:
 
 
 def _suspend(tx: Transaction, turn: TurnRecord) -> None:
-    """Let the turn wait for the owner (rule 15), unless a decision came while it ran."""
+    """Let the turn wait for the owner (rule 15), unless a decision came while it ran.
+
+    A worker that knows of a decision ends the call before it suspends the turn.
+    """
     turn.status, turn.lease_until = "waiting", None
-    decided = tx.one(_DECIDED_SINCE, turn_id=turn.id, since=turn.claimed_at)
-    if decided and decided[0]:
+    decided, steps = read_decisions(tx, turn.id), read_steps(tx, turn.id)
+    if decided.keys() - calls_with_result(steps):
         redispatch(tx, turn)
     else:
         save_turn(tx, turn)
@@ -175,8 +164,8 @@ def decide(tx: Transaction, command: DecideTurn) -> Turn:
     """Note the owner's decision on a tool call; the first one counts and revives the turn."""
     thread, turn = lock_turn(tx, command.id)
     call_id = _call(tx, turn, str(command.step))
-    if first := tx.one(_DECISION, turn_id=turn.id, step=call_id):
-        return _decided_before(turn, command, first[0])
+    if first := read_decisions(tx, turn.id).get(call_id):
+        return _decided_before(turn, command, first)
     if turn.status in FINISHED:
         raise Conflict("This turn is already finished.", kind="finished")
     tx.run(
