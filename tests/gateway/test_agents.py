@@ -83,6 +83,19 @@ async def test_a_handle_belongs_to_one_agent(store: Store) -> None:
         await store.run(agents.change, UpdateAgent(id="parley", revision=1, handle="coder"))
 
 
+async def test_no_name_means_two_agents(store: Store) -> None:
+    await create(store, "coder", id="c")
+    await store.run(agents.change, UpdateAgent(id="parley", revision=1, handle="old"))
+    with pytest.raises(Conflict, match="another handle"):
+        await create(store, "parley")
+    with pytest.raises(Conflict, match="another id"):
+        await create(store, "other", id="coder")
+    with pytest.raises(Conflict, match="another handle"):
+        await store.run(agents.change, UpdateAgent(id="c", revision=1, handle="parley"))
+    back = await store.run(agents.change, UpdateAgent(id="parley", revision=2, handle="parley"))
+    assert (back.id, back.handle) == ("parley", "parley")
+
+
 async def test_rule_18_the_same_agent_again_returns_the_first(store: Store) -> None:
     first = await create(store, "coder", id="c")
     assert await create(store, "coder", id="c") == first

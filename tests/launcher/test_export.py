@@ -117,6 +117,19 @@ def test_an_agent_gets_the_settings_of_the_file_and_a_known_one_stays(
     assert api.get("/api/agents/adapted").json()["revision"] == made["revision"] + 1
 
 
+def test_an_agent_gets_another_id_where_its_own_is_taken(house: House, tmp_path: Path) -> None:
+    api = api_of(house)
+    assert api.post("/api/agents", json={**AGENT, "id": "first", "handle": "taken"}).is_success
+    (tmp_path / "agents").mkdir()
+    for name in ("first", "taken"):
+        file = tmp_path / "agents" / f"{name}.json"
+        file.write_text(json.dumps({**AGENT, "id": name, "handle": f"new-{name}"}))
+    told = house.parley("import", str(tmp_path))
+    assert told.returncode == 0, told.stderr
+    made = {api.get(f"/api/agents/new-{name}").json()["id"] for name in ("first", "taken")}
+    assert len(made - {"first", "taken"}) == 2
+
+
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [

@@ -57,7 +57,7 @@ async def _import_agent(bus: Bus, file: Path) -> None:
     if present := known.get(wanted.handle):
         await _adapt(bus, present, wanted)
         return
-    taken = {agent.id for agent in known.values()}
+    taken = known.keys() | {agent.id for agent in known.values()}
     fresh = {"id"} if wanted.id in taken else set()
     await ask(bus, AGENTS_CREATE, CreateAgent.model_validate(wanted.model_dump(exclude=fresh)))
 

@@ -97,7 +97,13 @@ def create(tx: Transaction, command: CreateAgent) -> Agent:
     """Make an agent; the same command again returns what it made."""
     if existing := tx.one(_REVISION, agent_id=command.id, revision=1):
         return _repeated(tx, command, Agent.model_validate_json(existing[0]))
-    _require_free(tx, command.handle)
+    _require_free(tx, command.id, command.handle)
+    if tx.one(_RESOLVE, reference=command.id):
+        raise Conflict(
+            f"This id is the handle of another agent, @{command.id}; choose another id.",
+            kind="id-taken",
+            field="id",
+        )
     now = moment(tx.now)
     agent = Agent(**vars(command), revision=1, created_at=now, updated_at=now)
     tx.run(
@@ -134,7 +140,7 @@ def change(tx: Transaction, command: UpdateAgent) -> Agent:
     if agent.handle == ECHO:
         _require_echo(agent.model_copy(update=changes))
     if changes.get("handle", agent.handle) != agent.handle:
-        _require_free(tx, changes["handle"])
+        _require_free(tx, agent.id, changes["handle"])
     new = {"revision": agent.revision + 1, "updated_at": moment(tx.now)}
     agent = agent.model_copy(update={**changes, **new})
     tx.run(
@@ -168,10 +174,11 @@ def _repeated(tx: Transaction, command: CreateAgent, first: Agent) -> Agent:
     return Agent.model_validate_json(at_revision(tx, first.id, None)[0])
 
 
-def _require_free(tx: Transaction, handle: str) -> None:
-    if tx.one(_BY_HANDLE, handle=handle):
+def _require_free(tx: Transaction, id: str, handle: str) -> None:
+    """Refuse a handle by which another agent is found: its own, or its id."""
+    if any(found != id for (found,) in tx.all(_RESOLVE, reference=handle)):
         raise Conflict(
-            f"There is an agent @{handle} already; choose another handle.",
+            f"There is an agent @{handle} already, or one of this id; choose another handle.",
             kind="handle-taken",
             field="handle",
         )
