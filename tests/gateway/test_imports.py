@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 from gateway_store import Store
 from parley_contracts.errors import Conflict, NotFound
+from parley_contracts.messages import MessageRef, UpdateMessage
 from parley_contracts.threads import ImportMessage, ImportThread, ListThreads, Thread
-from parley_gateway.store import imports, listing
+from parley_gateway.store import imports, listing, messages, waiting
 
 
 def conversation(start: int, count: int) -> tuple[ImportMessage, ...]:
@@ -73,3 +74,13 @@ async def test_imported_authors_are_known_agents(store: Store) -> None:
 async def test_an_empty_thread_can_be_imported(store: Store) -> None:
     thread = await store.run(imports.take_page, ImportThread(id="i", title="Empty"))
     assert (thread.title, thread.head) == ("Empty", 0)
+
+
+async def test_rule_1_an_imported_message_waits_no_more(store: Store) -> None:
+    await take(store, 0, 1, last=True)
+    [imported] = (await store.view("i")).messages
+    with pytest.raises(Conflict, match="no longer waiting"):
+        await store.run(waiting.change, UpdateMessage(id=imported.id, text="other"))
+    for command in (waiting.remove, messages.send_now):
+        with pytest.raises(Conflict, match="no longer waiting"):
+            await store.run(command, MessageRef(id=imported.id))

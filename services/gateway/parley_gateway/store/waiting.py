@@ -64,9 +64,16 @@ def take_back(
 
 
 def lock_waiting(tx: Transaction, message_id: str) -> tuple[ThreadRecord, TurnRecord, Message]:
-    """Return a message whose turn has not begun, with its thread and turn; else Conflict."""
-    thread, turn = lock_turn(tx, read_message(tx, message_id).turn_id)
+    """Return a message whose turn has not begun, with its thread and turn; else Conflict.
+
+    It is looked at before the lock, too: an imported message has no turn.
+    """
+    thread, turn = lock_turn(tx, _waiting(tx, message_id).turn_id)
+    return thread, turn, _waiting(tx, message_id)
+
+
+def _waiting(tx: Transaction, message_id: str) -> Message:
     message = read_message(tx, message_id)
     if message.status != "queued":
         raise Conflict("This message is no longer waiting: its turn has begun.", kind="not-queued")
-    return thread, turn, message
+    return message
