@@ -300,6 +300,18 @@ async def test_rule_18_the_same_edit_again_returns_the_first(store: Store) -> No
         await edit(store, message, "something else", "e")
 
 
+@pytest.mark.parametrize("used", ["thread_id", "message_id", "turn_id"])
+async def test_rule_18_an_edit_with_a_used_id_is_refused(store: Store, used: str) -> None:
+    await history(store, "a")
+    message = await message_at(store, 1)
+    first = await edit(store, message, "better", "e")
+    ids = {"thread_id": "e", "message_id": first.message.id, "turn_id": first.turn.id}
+    command = EditMessage.model_validate({"id": message, "text": "better", used: ids[used]})
+    with pytest.raises(Conflict, match="fresh one"):
+        await store.run(forks.edit, command)
+    assert await store.count("threads") == 2
+
+
 async def test_rule_18_the_same_regeneration_again_returns_the_first(store: Store) -> None:
     await history(store, "a")
     command = RegenerateMessage(id=await message_at(store, 2), thread_id="r")

@@ -107,6 +107,13 @@ async def test_rule_18_the_same_id_with_other_content_is_refused(
         await store.send("something else", **fields)
 
 
+async def test_rule_18_a_used_turn_id_is_refused(store: Store) -> None:
+    await store.send("hello", turn_id="u1")
+    with pytest.raises(Conflict, match="fresh one"):
+        await store.send("something else", turn_id="u1")
+    assert await store.count("messages") == 1
+
+
 async def test_a_client_id_belongs_to_its_thread(store: Store) -> None:
     await store.thread("other")
     await store.send("hello", client_id="c1")

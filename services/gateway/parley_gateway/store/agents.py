@@ -9,7 +9,7 @@ from parley_contracts.errors import Conflict, Invalid, NotFound
 from parley_contracts.events import AgentChanged
 from sqlalchemy import bindparam, insert, or_, select, update
 
-from parley_gateway.store.records import moment
+from parley_gateway.store.records import moment, reused
 from parley_gateway.store.schema import OWNER, agent_revisions, agents
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.transaction import Transaction
@@ -168,9 +168,7 @@ def ensure(tx: Transaction, command: CreateAgent) -> None:
 
 def _repeated(tx: Transaction, command: CreateAgent, first: Agent) -> Agent:
     if first.model_dump(exclude=_IDENTITY) != command.model_dump(exclude=_IDENTITY):
-        raise Conflict(
-            "This id was used for another agent before; use a fresh one.", kind="id-reused"
-        )
+        raise reused("agent")
     return Agent.model_validate_json(at_revision(tx, first.id, None)[0])
 
 

@@ -17,15 +17,21 @@ from parley_gateway.store.records import (
     TurnRecord,
     add_turn,
     moment,
+    reused,
     save_thread,
 )
-from parley_gateway.store.schema import QUEUED, turns
+from parley_gateway.store.schema import QUEUED, messages, turns
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.transaction import Transaction
 
 TITLE = 60
 """Characters of a provisional title."""
 
+_USED = Statement(
+    select(messages.c.id)
+    .where(messages.c.id == bindparam("message_id"))
+    .union_all(select(turns.c.id).where(turns.c.id == bindparam("turn_id")))
+)
 _LAST_NUMBER = Statement(
     select(func.max(turns.c.queue_no)).where(turns.c.thread_id == bindparam("thread_id"), QUEUED)
 )
@@ -57,6 +63,7 @@ def digest_of(*content: str | None) -> str:
 
 def ask(tx: Transaction, thread: ThreadRecord, question: Question) -> Accepted:
     """Accept a question at the end of a locked thread; its queue goes on if it was paused."""
+    _require_unused(tx, question)
     before = _visible(thread)
     thread.paused, thread.status, thread.active_at = False, "active", tx.now
     message = _message(tx, thread, question)
@@ -69,6 +76,12 @@ def ask(tx: Transaction, thread: ThreadRecord, question: Question) -> Accepted:
     if before != _visible(thread):
         tx.emit(thread_changed(thread))
     return Accepted(message=message, turn=turn.view())
+
+
+def _require_unused(tx: Transaction, question: Question) -> None:
+    """Raise Conflict for ids that a message or a turn has already (rule 18)."""
+    if tx.one(_USED, message_id=question.message_id, turn_id=question.turn_id):
+        raise reused("message or turn")
 
 
 def enqueue(tx: Transaction, thread: ThreadRecord, question: Question) -> TurnRecord:

@@ -22,6 +22,7 @@ from parley_gateway.store.records import (
     lock_living_thread,
     lock_thread,
     read_message,
+    reused,
 )
 from parley_gateway.store.schema import NO_END, inline, lineage, messages
 from parley_gateway.store.statement import Statement
@@ -127,16 +128,18 @@ def repeated_thread(tx: Transaction, id: str, digest: str) -> ThreadRecord | Non
     """Return the thread that the same command made before; Conflict when another one did."""
     thread = find_thread(tx, id)
     if thread is not None and thread.digest != digest:
-        raise Conflict(
-            "This id was used for another thread before; use a fresh one.", kind="id-reused"
-        )
+        raise reused("thread")
     return thread
 
 
 def _repeated(tx: Transaction, thread_id: str, message_id: str, digest: str) -> Accepted | None:
     thread = repeated_thread(tx, thread_id, digest)
-    accepted = thread and repeated_question(tx, message_id, digest)
-    return accepted.model_copy(update={"thread": thread.view()}) if thread and accepted else None
+    if thread is None:
+        return None
+    accepted = repeated_question(tx, message_id, digest)
+    if accepted is None:
+        raise reused("thread")
+    return accepted.model_copy(update={"thread": thread.view()})
 
 
 def _ask_again(

@@ -20,6 +20,7 @@ from parley_gateway.store.records import (
     find_thread,
     lock_thread,
     moment,
+    reused,
     save_thread,
 )
 from parley_gateway.store.schema import messages, unindexed
@@ -81,9 +82,7 @@ def _thread(tx: Transaction, command: ImportThread) -> ThreadRecord:
 def _known(tx: Transaction, command: ImportThread) -> ThreadRecord:
     thread = lock_thread(tx, command.id)
     if thread.digest != DIGEST:
-        raise Conflict(
-            "This id was used for another thread before; use a fresh one.", kind="id-reused"
-        )
+        raise reused("thread")
     return thread
 
 

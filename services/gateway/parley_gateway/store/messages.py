@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from parley_contracts.errors import Conflict
 from parley_contracts.messages import Message, MessageRef, SendMessage
 from parley_contracts.threads import Accepted
 from sqlalchemy import bindparam, select
@@ -14,6 +13,7 @@ from parley_gateway.store.records import (
     lock_living_thread,
     read_turn,
     require_living,
+    reused,
     save_thread,
     save_turn,
 )
@@ -70,10 +70,7 @@ def _first_result(tx: Transaction, row: tuple[str, str] | None, digest: str) -> 
     if row is None:
         return None
     if row[1] != digest:
-        raise Conflict(
-            "This id was used for another message before; send with a fresh one.",
-            kind="id-reused",
-        )
+        raise reused("message")
     message = Message.model_validate_json(row[0])
     return Accepted(message=message, turn=read_turn(tx, message.turn_id).view(), repeated=True)
 

@@ -243,6 +243,13 @@ def lock_living_thread(tx: Transaction, id: str) -> ThreadRecord:
     return thread
 
 
+def reused(noun: str) -> Conflict:
+    """Return the refusal of an id under which there is something else already (rule 18)."""
+    return Conflict(
+        f"This id was used for another {noun} before; use a fresh one.", kind="id-reused"
+    )
+
+
 def require_living(thread: ThreadRecord) -> None:
     """Raise Gone or Conflict for a thread that takes no messages and forks."""
     if thread.status == "deleted":

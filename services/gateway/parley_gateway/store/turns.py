@@ -20,6 +20,7 @@ from parley_gateway.store.records import (
     lock_turn,
     read_message,
     require_living,
+    reused,
     save_thread,
     save_turn,
 )
@@ -98,7 +99,7 @@ def retry(tx: Transaction, command: RetryTurn) -> Turn:
     """Answer again: the newest turn's question in place, an older one's at the end (rule 3)."""
     if repeated := find_turn(tx, command.turn_id):
         if repeated.retry_of != command.id:
-            raise Conflict("This id was used for another turn; use a fresh one.", kind="id-reused")
+            raise reused("turn")
         return repeated.view()
     thread, turn = lock_turn(tx, command.id)
     require_living(thread)
