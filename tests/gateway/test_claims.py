@@ -6,13 +6,16 @@ from typing import Any
 
 import pytest
 from gateway_store import Store
+from parley_bus.server_config import MAX_PAYLOAD
 from parley_contracts import operations as op
 from parley_contracts.agents import UpdateAgent
 from parley_contracts.errors import Conflict
-from parley_contracts.threads import ThreadRef
+from parley_contracts.threads import ImportMessage, ImportThread, ThreadRef
 from parley_contracts.turns import (
     AnswerStep,
     Beat,
+    BeginTurn,
+    CancelTurn,
     Claim,
     DecideTurn,
     ReadHistory,
@@ -20,12 +23,13 @@ from parley_contracts.turns import (
     ReleaseTurn,
     ResultStep,
     RetryTurn,
+    Step,
     ToolCall,
     TurnBusy,
     TurnGranted,
     TurnOver,
 )
-from parley_gateway.store import agents, claims, threads, turns, views
+from parley_gateway.store import agents, claims, imports, stopping, threads, turns, views
 from parley_gateway.store.claims import LEASE_S
 
 
@@ -259,3 +263,70 @@ async def test_a_history_that_is_too_large_comes_in_pages(store: Store) -> None:
         positions = [message.position for message in page.messages] + positions
         before = page.before
     assert positions == list(range(1, 18))
+
+
+async def begin_with_steps(store: Store, characters: int) -> Claim:
+    """Begin a turn and record four calls whose results have so many characters together."""
+    claim = (await store.begin((await store.send("a long one", "i")).turn.id)).claim
+    calls = tuple(ToolCall(id=f"c{number}", name="read", arguments="{}") for number in range(4))
+    steps: list[Step] = [AnswerStep(number=0, text="I read.", calls=calls)]
+    for number, call in enumerate(calls, start=1):
+        output = "字" * (characters // len(calls))
+        steps.append(
+            ResultStep(number=number, call_id=call.id, name="read", output=output, status="ok")
+        )
+    for step in steps:
+        await store.run(claims.record_step, RecordStep(claim=claim, step=step))
+    return claim
+
+
+async def import_long(store: Store, count: int, characters: int) -> None:
+    """Import a thread `i` of so many long messages."""
+    page = (ImportMessage(role="user", text="x" * characters),) * count
+    await store.run(imports.take_page, ImportThread(id="i", messages=page))
+
+
+async def test_what_an_attempt_is_given_fits_into_one_message(store: Store) -> None:
+    await import_long(store, count=50, characters=90_000)
+    claim = await begin_with_steps(store, characters=2_000_000)
+    await store.run(claims.release, ReleaseTurn(claim=claim))
+    slot = await store.slot(claim.turn_id)
+    command = BeginTurn(**vars(slot), claim="next", worker_id="w")
+    reply = await store.run(claims.begin, command, no_takeover_before=0)
+    assert len(reply) < MAX_PAYLOAD
+    granted = op.TURNS_BEGIN.decode(reply)
+    assert isinstance(granted, TurnGranted)
+    assert len(granted.history) == 1
+
+
+async def test_a_turn_with_too_much_to_go_on_with_fails_and_says_so(store: Store) -> None:
+    await import_long(store, count=1, characters=10)
+    claim = await begin_with_steps(store, characters=2_800_000)
+    following = (await store.send("next", "i")).turn
+    await store.run(claims.release, ReleaseTurn(claim=claim))
+    assert isinstance(await store.try_begin(claim.turn_id, "next"), TurnOver)
+    view = await store.view("i")
+    assert len(view.encode()) < MAX_PAYLOAD
+    assert view.thread.open_turn == following.id
+    failed = view.messages[-1]
+    assert (failed.text, failed.status, len(failed.notes)) == ("I read.", "failed", 1)
+    assert failed.error is not None
+    assert failed.error.kind == "too-large"
+
+
+async def test_a_thread_can_be_opened_whatever_its_tools_returned(store: Store) -> None:
+    await import_long(store, count=1, characters=10)
+    claim = await begin_with_steps(store, characters=2_800_000)
+    await store.run(stopping.cancel, CancelTurn(id=claim.turn_id))
+    await store.run(stopping.close_overdue, claim.turn_id, 1, "I read. And", whole=True)
+    view = await store.view("i")
+    assert len(view.encode()) < MAX_PAYLOAD
+    assert view.messages[-1].text == "I read. And"
+    assert "too large" in view.messages[-1].notes[0]
+
+
+async def test_waiting_messages_are_shown_where_a_long_message_leaves_room(store: Store) -> None:
+    await import_long(store, count=1, characters=7_000_000)
+    for number in range(20):
+        await store.send(f"{number} " + "x" * 99_000, "i")
+    assert len((await store.view("i", before=2)).encode()) < MAX_PAYLOAD

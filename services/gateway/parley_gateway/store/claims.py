@@ -24,7 +24,7 @@ from parley_contracts.turns import (
 from sqlalchemy import bindparam, delete, insert, update
 
 from parley_gateway.store import agents, letters
-from parley_gateway.store.history import HISTORY, PAGE_ROOM, Page
+from parley_gateway.store.history import HISTORY, LARGEST, PAGE_ROOM, Page, size_of
 from parley_gateway.store.journal import (
     add_step,
     encoded_steps,
@@ -51,6 +51,17 @@ LEASE_S = 10.0
 LEASE_US = int(LEASE_S * 1e6)
 MOST_TAKEOVERS = 3
 FORGET_WORKER_US = 60_000_000
+
+_LOST = TurnError(
+    kind="worker-lost",
+    detail=f"The workers that ran this turn died {MOST_TAKEOVERS} times; look at their logs, "
+    "then retry.",
+)
+_TOO_LARGE = TurnError(
+    kind="too-large",
+    detail="The turn was interrupted, and what its tools had returned is too much to go on with; "
+    "ask for less at once.",
+)
 
 _EXTEND = Statement(
     update(turns)
@@ -111,8 +122,10 @@ def _take(
             return TurnBusy(retry_s=wait / 1e6)
         turn.takeovers += 1
     if turn.takeovers >= MOST_TAKEOVERS:
-        _give_up(tx, thread, turn)
-        return TurnOver(reason="its workers died too often")
+        letters.keep_turn(tx, turn, _LOST.detail)
+        return _give_up(tx, thread, turn, _LOST)
+    if turn.attempt and size_of(_steps(tx, turn)) > LARGEST:
+        return _give_up(tx, thread, turn, _TOO_LARGE)
     turn.attempt += 1
     turn.claim, turn.worker_id = command.claim, command.worker_id
     turn.claimed_at, turn.lease_until = tx.now, tx.now + LEASE_US
@@ -123,24 +136,25 @@ def _take(
     return None
 
 
-def _give_up(tx: Transaction, thread: ThreadRecord, turn: TurnRecord) -> None:
+def _give_up(tx: Transaction, thread: ThreadRecord, turn: TurnRecord, error: TurnError) -> TurnOver:
+    """End a turn that no attempt goes on with."""
     parts = parts_of(read_steps(tx, turn.id))
-    error = TurnError(
-        kind="worker-lost",
-        detail=f"The workers that ran this turn died {MOST_TAKEOVERS} times; look at their logs, "
-        "then retry.",
-    )
-    letters.keep_turn(tx, turn, error.detail)
     void_claim(turn)
     close(tx, thread, turn, Reply("failed", text_of(parts), parts, error))
     save_thread(tx, thread)
+    return TurnOver(reason=error.detail)
+
+
+def _steps(tx: Transaction, turn: TurnRecord) -> str:
+    return ",".join(encoded_steps(tx, turn.id))
 
 
 def _granted(tx: Transaction, thread: ThreadRecord, turn: TurnRecord, question: Message) -> bytes:
     """Return an encoded TurnGranted, joined from what was encoded before."""
-    steps = ",".join(encoded_steps(tx, turn.id))
+    steps, asked = _steps(tx, turn), question.encode().decode()
     assert question.position is not None
-    page = Page(before=question.position + 1, room=PAGE_ROOM - len(steps))
+    room = PAGE_ROOM - size_of(steps) - size_of(asked)
+    page = Page(before=question.position + 1, room=room)
     while wanted := page.wanted:
         page.take(tx.all(HISTORY, thread_id=thread.id, **wanted))
     agent, _ = agents.at_revision(tx, turn.agent_id, turn.agent_revision)
@@ -155,7 +169,7 @@ def _granted(tx: Transaction, thread: ThreadRecord, turn: TurnRecord, question: 
     return (
         f'{{"status":"granted","turn":{turn.view().encode().decode()},'
         f'"claim":{claim.encode().decode()},"agent":{agent},'
-        f'"message":{question.encode().decode()},"history":{page.messages},'
+        f'"message":{asked},"history":{page.messages},'
         f'"steps":[{steps}],{json.dumps(rest)[1:]}'
     ).encode()
 

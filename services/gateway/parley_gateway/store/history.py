@@ -16,6 +16,8 @@ from parley_gateway.store.statement import Statement
 
 PAGE_ROOM = 4 * 1024 * 1024
 """Bytes of messages in a page; its first message is let in whatever its size."""
+LARGEST = PAGE_ROOM // 2 * 3
+"""Bytes of one message, or of the recorded steps of a turn, with room for what goes beside them."""
 
 HISTORY = Statement(
     select(messages.c.position, messages.c.json, messages.c.turn_id)
@@ -37,7 +39,8 @@ class Page:
     def __init__(self, *, before: int = NO_END, limit: int = NO_END, room: int = PAGE_ROOM) -> None:
         self._before = before
         self._limit = limit
-        self._room = room
+        self.room = room
+        """Bytes that are left; less than none when the first message alone takes more."""
         self._fetch = 32
         self._ended = False
         self._fragments: list[str] = []
@@ -56,10 +59,11 @@ class Page:
         """Add what HISTORY answered."""
         self._ended = not rows
         for position, fragment, turn_id in rows:
-            self._room -= size_of(fragment)
-            if self._room < 0 and self._fragments:
+            size = size_of(fragment)
+            if size > self.room and self._fragments:
                 self._ended = True
                 return
+            self.room -= size
             self._fragments.append(fragment)
             self.turn_ids.append(turn_id)
             self._before = position

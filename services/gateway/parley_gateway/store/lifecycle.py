@@ -11,10 +11,11 @@ from typing import Literal
 
 from parley_contracts.base import new_id
 from parley_contracts.events import Event, MessageReady, ThreadChanged, TurnCancelled, TurnFailed
-from parley_contracts.messages import Message, Part, TurnError
+from parley_contracts.messages import Message, Part, ToolPart, TurnError
 from parley_contracts.turns import TurnSlot
 from sqlalchemy import bindparam, insert, select, update
 
+from parley_gateway.store.history import LARGEST
 from parley_gateway.store.records import (
     ThreadRecord,
     TurnRecord,
@@ -33,6 +34,8 @@ _MESSAGE_STATUS: dict[Ending, Literal["complete", "failed", "stopped"]] = {
     "failed": "failed",
     "cancelled": "stopped",
 }
+
+_NOT_KEPT = "What the tools returned was too large to be kept."
 
 _NEXT = Statement(
     select(turns.c.id)
@@ -154,10 +157,22 @@ def close(
         notes=reply.notes,
         created_at=moment(tx.now),
     )
+    message = _storable(message)
     add_message(tx, message)
     turn.reply_id = message.id
     end_turn(tx, thread, turn, reply.ending, reply.error)
     tx.emit(_closing_event(thread, turn, message, number))
+
+
+def _storable(message: Message) -> Message:
+    """Return a message that can be sent to its readers; what tools returned gives way."""
+    if len(message.encode()) <= LARGEST:
+        return message
+    parts = tuple(
+        each.model_copy(update={"output": ""}) if isinstance(each, ToolPart) else each
+        for each in message.parts
+    )
+    return message.model_copy(update={"parts": parts, "notes": (*message.notes, _NOT_KEPT)})
 
 
 def end_turn(

@@ -34,6 +34,7 @@ MOST_WAITING = 200
 """Waiting messages that a thread's view shows; `Thread.queued` counts them all."""
 
 WAITING_ROOM = PAGE_ROOM // 2
+"""Bytes of them, beside a page that keeps to its room; a longer first message takes from it."""
 
 _THREAD = select(*THREAD_COLUMNS).where(threads.c.id == bindparam("id"))
 _TURN = select(turns).where(turns.c.id == bindparam("id"))
@@ -72,7 +73,7 @@ async def open_thread(connection: AsyncConnection, request: ReadThread) -> bytes
         thread=_text(thread.view()),
         messages=page.messages,
         before=str(page.before or "null"),
-        queued=_array(_fitting(waiting)),
+        queued=_array(_fitting(waiting, WAITING_ROOM + min(page.room, 0))),
         turn=_text(TurnRecord(*opened).view()) if opened else "null",
         turns=_array([_text(TurnRecord(*row).view()) for row in finished]),
         siblings=_array([_text(each) for each in siblings]),
@@ -139,10 +140,10 @@ async def _page(connection: AsyncConnection, thread_id: str, page: Page) -> Page
     return page
 
 
-def _fitting(fragments: Sequence[str]) -> list[str]:
-    """Return the first waiting messages, as many as fit beside a page."""
+def _fitting(fragments: Sequence[str], room: int) -> list[str]:
+    """Return the first messages, as many as fit."""
     sizes = accumulate(map(size_of, fragments))
-    return [each for each, size in zip(fragments, sizes, strict=True) if size <= WAITING_ROOM]
+    return [each for each, size in zip(fragments, sizes, strict=True) if size <= room]
 
 
 def _text(contract: Any) -> str:
