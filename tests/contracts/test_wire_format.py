@@ -106,6 +106,16 @@ def test_text_that_cannot_be_accepted_is_refused(text: str) -> None:
 
 
 @pytest.mark.parametrize(
+    "request_for", [messages.SendMessage, messages.EditMessage, messages.RegenerateMessage]
+)
+def test_a_channel_is_a_short_word_wherever_a_message_comes_in(request_for: type[Contract]) -> None:
+    fields = {"id": "m", "thread_id": "t", "text": "x"}
+    request_for.model_validate({**fields, "channel": "x" * 40})
+    with pytest.raises(ValidationError):
+        request_for.model_validate({**fields, "channel": "x" * 41})
+
+
+@pytest.mark.parametrize(
     "kind",
     [each for each in errors.ParleyError.__subclasses__() if each.__module__ == errors.__name__],
 )

@@ -13,6 +13,8 @@ MessageStatus = Literal["queued", "complete", "stopped", "failed"]
 """queued: accepted, its turn has not begun · stopped: cut by the owner · failed: see `error`."""
 ToolStatus = Literal["ok", "error", "denied", "cancelled", "unknown"]
 """unknown: a worker died while the tool ran, and the tool is not safe to repeat."""
+Channel = Annotated[str, Field(max_length=40)]
+"""Where a message comes from: web, telegram, terminal, api."""
 
 
 class TextPart(Contract):
@@ -112,7 +114,7 @@ class SendMessage(Contract):
     turn_id: Id = Field(default_factory=new_id)
     client_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
     agent_id: str | None = None
-    channel: Annotated[str, Field(max_length=40)] = "api"
+    channel: Channel = "api"
     origin: dict[str, Any] | None = None
     attachments: Annotated[
         tuple[Any, ...], BeforeValidator(_no_attachments), Field(exclude=True)
@@ -140,7 +142,7 @@ class EditMessage(Contract):
     thread_id: Id = Field(default_factory=new_id)
     message_id: Id = Field(default_factory=new_id)
     turn_id: Id = Field(default_factory=new_id)
-    channel: str = "api"
+    channel: Channel = "api"
 
 
 class RegenerateMessage(Contract):
@@ -151,4 +153,4 @@ class RegenerateMessage(Contract):
     thread_id: Id = Field(default_factory=new_id)
     message_id: Id = Field(default_factory=new_id)
     turn_id: Id = Field(default_factory=new_id)
-    channel: str = "api"
+    channel: Channel = "api"

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, StringConstraints
 
 from parley_contracts.base import Contract, Id, Text, Timestamp, new_id
-from parley_contracts.messages import Message, Part, Role, TurnError
+from parley_contracts.messages import Channel, Message, Part, Role, TurnError
 from parley_contracts.turns import Turn
 
 ThreadStatus = Literal["active", "archived", "deleted"]
@@ -163,7 +163,7 @@ class ImportMessage(Contract):
     status: Literal["complete", "stopped", "failed"] | None = None
     parts: tuple[Part, ...] | None = None
     error: TurnError | None = None
-    channel: Annotated[str, Field(max_length=40)] | None = None
+    channel: Channel | None = None
     origin: dict[str, Any] | None = None
 
 
