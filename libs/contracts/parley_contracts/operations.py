@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 from pydantic import TypeAdapter
@@ -23,7 +24,6 @@ class Operation(Generic[Q, R]):
     request: type[Q]
     reply: Any
     summary: str
-    _adapter: list[TypeAdapter[R]] = field(default_factory=list, repr=False)
 
     @property
     def subject(self) -> str:
@@ -32,9 +32,11 @@ class Operation(Generic[Q, R]):
 
     def decode(self, reply: bytes) -> R:
         """Return the reply that the JSON bytes hold."""
-        if not self._adapter:
-            self._adapter.append(TypeAdapter(self.reply))
-        return self._adapter[0].validate_json(reply)
+        return self._adapter.validate_json(reply)
+
+    @cached_property
+    def _adapter(self) -> TypeAdapter[R]:
+        return TypeAdapter(self.reply)
 
 
 THREADS_CREATE = Operation[threads.CreateThread, threads.Thread](
