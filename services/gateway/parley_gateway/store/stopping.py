@@ -1,7 +1,8 @@
 """Stop (rule 16): the first commit wins, what was said is kept, nothing is pretended.
 
-A turn that no worker holds ends at once. One that runs becomes `cancelling`: its worker is told,
-and when no finish comes in time the gateway ends it with the text found in the event stream.
+A turn that was never begun, or waits for the owner, ends at once. Any other becomes `cancelling`:
+its worker is told, if it has one, and when no finish comes in time the gateway ends it with the
+text found in the event stream.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def cancel(tx: Transaction, command: CancelTurn) -> Turn:
 
 
 def stop(tx: Transaction, thread: ThreadRecord, turn: TurnRecord, reason: str) -> None:
-    """Stop the thread's open turn: at once when no worker has it."""
+    """Stop the thread's open turn: at once, unless it was begun and does not wait for the owner."""
     if turn.status == "cancelling":
         return
     turn.cancel_reason = reason
