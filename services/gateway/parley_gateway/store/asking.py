@@ -32,11 +32,10 @@ _USED = Statement(
     .where(messages.c.id == bindparam("message_id"))
     .union_all(select(turns.c.id).where(turns.c.id == bindparam("turn_id")))
 )
-_LAST_NUMBER = Statement(
-    select(func.max(turns.c.queue_no)).where(turns.c.thread_id == bindparam("thread_id"), QUEUED)
-)
-_FIRST_NUMBER = Statement(
-    select(func.min(turns.c.queue_no)).where(turns.c.thread_id == bindparam("thread_id"), QUEUED)
+_QUEUE_ENDS = Statement(
+    select(func.min(turns.c.queue_no), func.max(turns.c.queue_no)).where(
+        turns.c.thread_id == bindparam("thread_id"), QUEUED
+    )
 )
 
 
@@ -92,7 +91,7 @@ def enqueue(tx: Transaction, thread: ThreadRecord, question: Question) -> TurnRe
         message_id=question.message_id,
         agent_id=question.agent_id,
         created_at=tx.now,
-        queue_no=last_number(tx, thread.id) + 1,
+        queue_no=queue_ends(tx, thread.id)[1] + 1,
         retry_of=question.retry_of,
     )
     if thread.open_turn is None and not thread.queued:
@@ -105,16 +104,10 @@ def enqueue(tx: Transaction, thread: ThreadRecord, question: Question) -> TurnRe
     return turn
 
 
-def last_number(tx: Transaction, thread_id: str) -> int:
-    """Return the queue number of the last waiting turn, 0 when none waits."""
-    row = tx.one(_LAST_NUMBER, thread_id=thread_id)
-    return (row and row[0]) or 0
-
-
-def first_number(tx: Transaction, thread_id: str) -> int:
-    """Return the queue number of the next waiting turn, 0 when none waits."""
-    row = tx.one(_FIRST_NUMBER, thread_id=thread_id)
-    return (row and row[0]) or 0
+def queue_ends(tx: Transaction, thread_id: str) -> tuple[int, int]:
+    """Return the queue numbers of the first and the last waiting turn, zeros when none waits."""
+    first, last = tx.one(_QUEUE_ENDS, thread_id=thread_id) or (0, 0)
+    return first or 0, last or 0
 
 
 def provisional_title(text: str) -> str:

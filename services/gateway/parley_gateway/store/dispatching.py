@@ -77,13 +77,11 @@ def judge(
     turn = read_turn(tx, thread.open_turn)
     if turn.status != "open" or _held(turn, tx.now, no_takeover_before):
         return LEAVE
-    current = TurnSlot(turn_id=turn.id, dispatch_no=turn.dispatch_no)
-    if current != due or (found == current and turn.claim is None):
+    if turn.slot != due or (found == due and turn.claim is None):
         return LEAVE
-    turn.dispatch_no += 1
+    put = turn.next_slot()
     save_turn(tx, turn)
-    slot = TurnSlot(turn_id=turn.id, dispatch_no=turn.dispatch_no)
-    return Verdict(delete=found is not None, put=slot)
+    return Verdict(delete=found is not None, put=put)
 
 
 def _held(turn: TurnRecord, now: int, no_takeover_before: int) -> bool:

@@ -15,7 +15,6 @@ from parley_contracts.letters import (
     ListLetters,
 )
 from parley_contracts.subjects import TURNS
-from parley_contracts.turns import TurnSlot
 from sqlalchemy import bindparam, delete, func, insert, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -52,7 +51,7 @@ def keep(tx: Transaction, command: KeepLetter) -> Empty:
 
 def keep_turn(tx: Transaction, turn: TurnRecord, reason: str) -> None:
     """Keep a turn that its workers died of, as it lay in its slot."""
-    slot = TurnSlot(turn_id=turn.id, dispatch_no=turn.dispatch_no).encode()
+    slot = turn.slot.encode()
     letter = KeepLetter(
         id=turn.id,
         subject=TURNS.subject(turn.thread_id),

@@ -12,7 +12,6 @@ from typing import Literal
 from parley_contracts.base import new_id
 from parley_contracts.events import Event, MessageReady, ThreadChanged, TurnCancelled, TurnFailed
 from parley_contracts.messages import Message, Part, ToolPart, TurnError
-from parley_contracts.turns import TurnSlot
 from sqlalchemy import bindparam, insert, select, update
 
 from parley_gateway.store.history import LARGEST
@@ -102,15 +101,7 @@ def open_turn(tx: Transaction, thread: ThreadRecord, turn: TurnRecord) -> None:
     """Make the turn the thread's open one and have it dispatched."""
     turn.status = "open"
     thread.open_turn = turn.id
-    dispatch(tx, turn)
-
-
-def dispatch(tx: Transaction, turn: TurnRecord) -> TurnSlot:
-    """Have the open turn put into its slot under the next dispatch number."""
-    turn.dispatch_no += 1
-    slot = TurnSlot(turn_id=turn.id, dispatch_no=turn.dispatch_no)
-    tx.slot(turn.thread_id).put = slot
-    return slot
+    tx.slot(thread.id).put = turn.next_slot()
 
 
 def place_question(tx: Transaction, thread: ThreadRecord, turn: TurnRecord) -> Message:
@@ -197,7 +188,7 @@ def redispatch(tx: Transaction, turn: TurnRecord) -> None:
     """Offer the turn to all workers anew; nobody holds it any more."""
     turn.status = "open"
     turn.claim = turn.worker_id = turn.lease_until = None
-    dispatch(tx, turn)
+    tx.slot(turn.thread_id).put = turn.next_slot()
     save_turn(tx, turn)
 
 

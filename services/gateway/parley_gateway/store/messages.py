@@ -7,7 +7,7 @@ from parley_contracts.threads import Accepted
 from sqlalchemy import bindparam, select
 
 from parley_gateway.store import agents
-from parley_gateway.store.asking import Question, ask, digest_of, first_number
+from parley_gateway.store.asking import Question, ask, digest_of, queue_ends
 from parley_gateway.store.lifecycle import promote, thread_changed
 from parley_gateway.store.records import (
     lock_living_thread,
@@ -81,7 +81,7 @@ def send_now(tx: Transaction, command: MessageRef) -> Message:
     require_living(thread)
     if turn.status == "open":
         return message
-    turn.queue_no = first_number(tx, thread.id) - 1
+    turn.queue_no = queue_ends(tx, thread.id)[0] - 1
     save_turn(tx, turn)
     resumed, thread.paused = thread.paused, False
     if thread.open_turn:

@@ -13,7 +13,7 @@ from typing import Any
 from parley_contracts.errors import Conflict, Gone, NotFound
 from parley_contracts.messages import Message, TurnError
 from parley_contracts.threads import ForkPoint, Thread, ThreadStatus
-from parley_contracts.turns import Claim, Turn, TurnStatus, Usage
+from parley_contracts.turns import Claim, Turn, TurnSlot, TurnStatus, Usage
 from sqlalchemy import bindparam, func, insert, select, update
 
 from parley_gateway.store.schema import OWNER, QUEUED, inline, messages, threads, turns
@@ -143,6 +143,16 @@ class TurnRecord:
         """Whether a worker may hold it."""
         return self.status in ("open", "cancelling") and self.claim is not None
 
+    @property
+    def slot(self) -> TurnSlot:
+        """What its slot holds while it is due."""
+        return TurnSlot(turn_id=self.id, dispatch_no=self.dispatch_no)
+
+    def next_slot(self) -> TurnSlot:
+        """Return what its slot is to hold from now on: the next dispatch number."""
+        self.dispatch_no += 1
+        return self.slot
+
     def use(self, usage: Usage | None) -> None:
         """Note the tokens that the turn cost."""
         if usage is not None:
@@ -191,10 +201,13 @@ QUEUE_LENGTH = (
 THREAD_COLUMNS = (*threads.c, QUEUE_LENGTH)
 """The columns of a ThreadRecord, in its order."""
 
-_THREAD = Statement(
-    select(*THREAD_COLUMNS).where(threads.c.id == bindparam("id")).with_for_update(of=threads)
-)
-_FIND_THREAD = Statement(select(*THREAD_COLUMNS).where(threads.c.id == bindparam("id")))
+THREAD = select(*THREAD_COLUMNS).where(threads.c.id == bindparam("id"))
+TURN = select(turns).where(turns.c.id == bindparam("id"))
+MESSAGE = select(messages.c.json).where(messages.c.id == bindparam("id"))
+POSITION = select(messages.c.position).where(messages.c.id == bindparam("id"))
+
+_FIND_THREAD = Statement(THREAD)
+_LOCK_THREAD = Statement(THREAD.with_for_update(of=threads))
 _OTHER_VERSIONS = Statement(
     select(threads.c.id)
     .where(
@@ -210,14 +223,14 @@ _SAVE_THREAD = Statement(
     *("title", "title_words", "provisional", "status", "agent_id", "head", "open_turn", "rev"),
     *("paused", "importing", "active_at"),
 )
-_TURN = Statement(select(turns).where(turns.c.id == bindparam("id")).with_for_update())
+_TURN = Statement(TURN.with_for_update())
 _THREAD_OF_TURN = Statement(select(turns.c.thread_id).where(turns.c.id == bindparam("id")))
 _NEW_TURN = Statement(insert(turns))
 _SAVE_TURN = Statement(
     update(turns).where(turns.c.id == bindparam("id")),
     *(column.name for column in turns.c if column.name not in ("id", "thread_id", "created_at")),
 )
-_MESSAGE = Statement(select(messages.c.json).where(messages.c.id == bindparam("id")))
+_MESSAGE = Statement(MESSAGE)
 
 
 def find_thread(tx: Transaction, id: str) -> ThreadRecord | None:
@@ -228,7 +241,7 @@ def find_thread(tx: Transaction, id: str) -> ThreadRecord | None:
 
 def lock_thread(tx: Transaction, id: str) -> ThreadRecord:
     """Return a thread to change; `rev` is already the one it will have. Raises NotFound."""
-    row = tx.one(_THREAD, id=id)
+    row = tx.one(_LOCK_THREAD, id=id)
     if row is None:
         raise NotFound(f"There is no thread {id}; look at the list of threads.")
     thread = ThreadRecord(*row)

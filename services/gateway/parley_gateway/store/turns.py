@@ -5,7 +5,7 @@ from __future__ import annotations
 from parley_contracts.errors import Conflict, Invalid, NotFound
 from parley_contracts.messages import Message, TurnError
 from parley_contracts.turns import AnswerStep, DecideTurn, FinishTurn, RetryTurn, Turn
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import insert
 
 from parley_gateway.store import letters
 from parley_gateway.store.asking import Question, ask, digest_of, enqueue
@@ -14,6 +14,7 @@ from parley_gateway.store.journal import add_step, calls_with_result, read_decis
 from parley_gateway.store.lifecycle import Ending, Reply, close, redispatch, thread_changed
 from parley_gateway.store.records import (
     FINISHED,
+    POSITION,
     ThreadRecord,
     TurnRecord,
     find_turn,
@@ -24,12 +25,12 @@ from parley_gateway.store.records import (
     save_thread,
     save_turn,
 )
-from parley_gateway.store.schema import messages, turn_decisions
+from parley_gateway.store.schema import turn_decisions
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.transaction import Transaction
 
 _DECIDE = Statement(insert(turn_decisions))
-_POSITION = Statement(select(messages.c.position).where(messages.c.id == bindparam("id")))
+_POSITION = Statement(POSITION)
 
 _NO_REASON = TurnError(
     kind="unknown", detail="The turn failed without a reason; look at the worker's log."

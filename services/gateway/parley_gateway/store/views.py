@@ -18,14 +18,20 @@ from sqlalchemy import bindparam, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_gateway.store.history import HISTORY, PAGE_ROOM, Page, size_of
-from parley_gateway.store.records import THREAD_COLUMNS, ThreadRecord, TurnRecord
+from parley_gateway.store.records import (
+    MESSAGE,
+    POSITION,
+    THREAD,
+    TURN,
+    ThreadRecord,
+    TurnRecord,
+)
 from parley_gateway.store.schema import (
     NO_END,
     OPEN,
     QUEUED,
     agents,
     messages,
-    threads,
     turns,
 )
 from parley_gateway.store.versions import versions
@@ -36,16 +42,12 @@ MOST_WAITING = 200
 WAITING_ROOM = PAGE_ROOM // 2
 """Bytes of them, beside a page that keeps to its room; a longer first message takes from it."""
 
-_THREAD = select(*THREAD_COLUMNS).where(threads.c.id == bindparam("id"))
-_TURN = select(turns).where(turns.c.id == bindparam("id"))
 _OPEN_TURN = select(turns).where(turns.c.thread_id == bindparam("id"), OPEN)
 _TURNS = (
     select(turns)
     .where(turns.c.id.in_(bindparam("ids", expanding=True)))
     .order_by(turns.c.created_at, turns.c.id)
 )
-_MESSAGE = select(messages.c.json).where(messages.c.id == bindparam("id"))
-_QUESTION_POSITION = select(messages.c.position).where(messages.c.id == bindparam("id"))
 _WAITING = (
     select(messages.c.json)
     .join(turns, turns.c.id == messages.c.turn_id)
@@ -82,7 +84,7 @@ async def open_thread(connection: AsyncConnection, request: ReadThread) -> bytes
 
 async def find_thread(connection: AsyncConnection, id: str) -> ThreadRecord:
     """Return a thread; raises NotFound."""
-    row = (await connection.execute(_THREAD, {"id": id})).first()
+    row = (await connection.execute(THREAD, {"id": id})).first()
     if row is None:
         raise NotFound(f"There is no thread {id}; look at the list of threads.")
     return ThreadRecord(*row)
@@ -90,7 +92,7 @@ async def find_thread(connection: AsyncConnection, id: str) -> ThreadRecord:
 
 async def read_message(connection: AsyncConnection, request: MessageRef) -> bytes:
     """Return an encoded Message; raises NotFound."""
-    found: str | None = await connection.scalar(_MESSAGE, {"id": request.id})
+    found: str | None = await connection.scalar(MESSAGE, {"id": request.id})
     if found is None:
         raise NotFound(f"There is no message {request.id}; look at its thread again.")
     return found.encode()
@@ -106,7 +108,7 @@ async def read_history(connection: AsyncConnection, request: ReadHistory) -> byt
     turn = await _turn(connection, request.claim.turn_id)
     if not turn.holds(request.claim):
         raise Conflict("This claim no longer holds the turn; stop.", kind="stale-claim")
-    position: int | None = await connection.scalar(_QUESTION_POSITION, {"id": turn.message_id})
+    position: int | None = await connection.scalar(POSITION, {"id": turn.message_id})
     before = min(request.before, (position or 0) + 1)
     page = await _page(connection, turn.thread_id, Page(before=before))
     return _object(messages=page.messages, before=str(page.before or "null"))
@@ -127,7 +129,7 @@ async def read_agent(connection: AsyncConnection, request: AgentRef) -> bytes:
 
 
 async def _turn(connection: AsyncConnection, id: str) -> TurnRecord:
-    row = (await connection.execute(_TURN, {"id": id})).first()
+    row = (await connection.execute(TURN, {"id": id})).first()
     if row is None:
         raise NotFound(f"There is no turn {id}; look at its thread again.")
     return TurnRecord(*row)
