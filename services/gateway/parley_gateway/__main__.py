@@ -17,6 +17,7 @@ from parley_gateway.service import Gateway
 from parley_gateway.settings import GatewaySettings
 from parley_gateway.store.database import Database, database_url
 from parley_gateway.store.migrate import migrate
+from parley_gateway.store.sqlite import is_sqlite
 
 STOP_S = 5.0
 """How long requests that run may take after the intake has stopped."""
@@ -28,7 +29,7 @@ async def main(stop: asyncio.Event) -> None:
     settings = GatewaySettings()
     url = database_url(settings.data, settings.database_url)
     make_folder(settings.data)
-    lock = FolderLock(settings.data) if url.get_backend_name() == "sqlite" else None
+    lock = FolderLock(settings.data) if is_sqlite(url) else None
     token = access_token(settings.data, settings.access_token)
     if settings.token_file:
         show(token, settings.token_file)

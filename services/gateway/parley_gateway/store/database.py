@@ -13,7 +13,7 @@ from sqlalchemy import URL, event, make_url
 from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, ProgrammingError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
-from parley_gateway.store.sqlite import SQLiteWriter, refusal
+from parley_gateway.store.sqlite import SQLiteWriter, is_sqlite, refusal
 from parley_gateway.store.writer import Clock, Writer, wall_clock
 
 READERS = 4
@@ -42,7 +42,7 @@ def database_url(data: Path, setting: str | None) -> URL:
 
 def require_database(url: URL) -> None:
     """Raise NotFound where the database would be a file and is none: opening would make it."""
-    if url.get_backend_name() == "sqlite" and not Path(str(url.database)).exists():
+    if is_sqlite(url) and not Path(str(url.database)).exists():
         raise NotFound(f"There is no database {url.database}; choose another folder with --data.")
 
 
@@ -85,7 +85,7 @@ def _refusal(error: DBAPIError) -> Unavailable:
 
 
 def _writer(url: URL, clock: Clock) -> Writer:
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite(url):
         return SQLiteWriter(Path(str(url.database)), clock)
     from parley_gateway.store.postgres import PostgresWriter
 
@@ -94,7 +94,7 @@ def _writer(url: URL, clock: Clock) -> Writer:
 
 def _readers(url: URL) -> AsyncEngine:
     """Return an engine whose transactions are read-only snapshots."""
-    if url.get_backend_name() != "sqlite":
+    if not is_sqlite(url):
         options = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
         return create_async_engine(
             url, pool_size=READERS, pool_pre_ping=True, execution_options=options

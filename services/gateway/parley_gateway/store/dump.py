@@ -20,6 +20,7 @@ from sqlalchemy import URL, Connection, Select, Table, func, select
 
 from parley_gateway.store.migrate import REVISION, opened, refuse_newer, revision_of
 from parley_gateway.store.schema import lineage, metadata, threads, unindexed, workers
+from parley_gateway.store.sqlite import is_sqlite
 
 VERSION = 1
 LEFT_OUT = (unindexed, workers)
@@ -64,7 +65,7 @@ def snapshot(url: URL) -> Iterator[Connection]:
     Raises Conflict for tables of another revision, Unavailable when it cannot be opened.
     """
     with opened(url) as connection:
-        if url.get_backend_name() == "postgresql":
+        if not is_sqlite(url):
             connection = connection.execution_options(
                 isolation_level="REPEATABLE READ", postgresql_readonly=True
             )

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Text, bindparam, column, delete, insert, select, table
+from sqlalchemy import URL, BigInteger, Text, bindparam, column, delete, insert, select, table
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.elements import ColumnElement
 from sqlalchemy.types import NullType
 
 from parley_gateway.store.schema import messages, unindexed
+from parley_gateway.store.sqlite import is_sqlite
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.transaction import Transaction
 from parley_gateway.store.words import Term, words
@@ -97,9 +98,9 @@ def index_some(tx: Transaction) -> bool:
     return len(pending) == AT_ONCE
 
 
-def query_text(dialect_name: str, wanted: list[Term]) -> str:
+def query_text(url: URL, wanted: list[Term]) -> str:
     """Return what the database's index is asked; words are letters and digits only."""
-    if dialect_name == "sqlite":
+    if is_sqlite(url):
         return " ".join(f'"{" ".join(term.words)}"{"" if term.exact else " *"}' for term in wanted)
     return " & ".join(f"({_phrase(term)})" for term in wanted)
 

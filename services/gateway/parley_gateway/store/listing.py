@@ -111,7 +111,7 @@ async def _by_message(
     """Return threads that show a matching message, but whose title does not match."""
     query = _THREADS_HIT.where(_listed(request), not_(_title_matches(wanted))).limit(room + 1)
     asked: dict[str, Any] = {
-        "query": query_text(connection.dialect.name, wanted),
+        "query": query_text(connection.engine.url, wanted),
         "below": below,
         "window": FIRST_WINDOW,
     }

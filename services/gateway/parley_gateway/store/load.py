@@ -22,6 +22,7 @@ from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, Programmin
 from parley_gateway.store.dump import AT_ONCE, VERSION, Ending, Manifest, TableStart
 from parley_gateway.store.migrate import REVISION, run
 from parley_gateway.store.schema import messages, metadata, unindexed
+from parley_gateway.store.sqlite import is_sqlite
 
 LONGEST_LINE = 256 * 2**20
 """Bytes; no row of ours is nearly as long, and what is no backup shall not fill the memory."""
@@ -98,7 +99,7 @@ def _insert_all(connection: Connection, backup: Backup) -> None:
             raise _broken(f"its revision knows no table {start.table}")
         into = insert(table(start.table, *map(column, start.columns)))
         connection.execute(into, [dict(zip(start.columns, row, strict=True)) for row in rows])
-    if connection.dialect.name == "sqlite":
+    if is_sqlite(connection.engine.url):
         lost = connection.execute(text("PRAGMA foreign_key_check")).first()
         if lost:
             raise _broken(f"a row of {lost[0]} refers to one that is missing")
@@ -115,7 +116,7 @@ def _batches(backup: Backup) -> Iterator[tuple[TableStart, list[Row]]]:
 
 def _go_on_counting(connection: Connection) -> None:
     """Have PostgreSQL number new rows after the restored ones; SQLite does so by itself."""
-    if connection.dialect.name != "postgresql":
+    if is_sqlite(connection.engine.url):
         return
     for each in metadata.sorted_tables:
         key = each.autoincrement_column

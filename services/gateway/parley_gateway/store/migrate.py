@@ -16,7 +16,7 @@ from parley_contracts.errors import Conflict, Internal, Unavailable
 from sqlalchemy import URL, Connection, NullPool, create_engine, event, text
 from sqlalchemy.exc import DBAPIError
 
-from parley_gateway.store.sqlite import is_outside_fault, reason
+from parley_gateway.store.sqlite import is_outside_fault, is_sqlite, reason
 
 REVISION = "0003"
 """The newest revision in `migrations/versions`."""
@@ -40,7 +40,7 @@ def migrate(url: URL) -> None:
 def opened(url: URL) -> Iterator[Connection]:
     """Lend a connection in whose transactions tables are made, too; Unavailable when it fails."""
     engine = create_engine(url, poolclass=NullPool)
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite(url):
         event.listen(engine, "connect", _leave_transactions_alone)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
     try:
@@ -60,13 +60,13 @@ def _leave_transactions_alone(connection: sqlite3.Connection, _: object) -> None
 
 
 def _upgrade(connection: Connection, url: URL) -> None:
-    if url.get_backend_name() == "postgresql":
+    if not is_sqlite(url):
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK})
     found = revision_of(connection)
     if found == REVISION:
         return
     refuse_newer(found)
-    if found is not None and url.get_backend_name() == "sqlite":
+    if found is not None and is_sqlite(url):
         _copy(Path(str(url.database)), found)
     run(connection, found, REVISION)
     connection.commit()

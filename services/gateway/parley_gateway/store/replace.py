@@ -17,6 +17,7 @@ from sqlalchemy import URL, inspect
 
 from parley_gateway.store.load import Backup, load
 from parley_gateway.store.migrate import opened
+from parley_gateway.store.sqlite import is_sqlite
 
 _COMPANIONS = ("-wal", "-shm", "-journal")
 """What SQLite may keep beside a file."""
@@ -28,7 +29,7 @@ def replace_database(url: URL, backup: Backup) -> Path | None:
     Nobody else may have the file open. Raises Invalid for a broken backup, Conflict for a server's
     database that is not empty, Unavailable when it cannot be written; then nothing was changed.
     """
-    if url.get_backend_name() == "sqlite":
+    if is_sqlite(url):
         return _replace_file(url, backup)
     with opened(url) as connection:
         if inspect(connection).get_table_names():

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from parley_bus.failpoints import failpoint
 from parley_contracts.errors import Unavailable
+from sqlalchemy import URL
 from sqlalchemy.dialects.sqlite.pysqlite import SQLiteDialect_pysqlite
 
 from parley_gateway.store.transaction import Transaction
@@ -37,6 +38,11 @@ _SENTENCES = {
     "SQLITE_NOTADB": _DAMAGED,
     "SQLITE_IOERR": "The disk that holds Parley's database reports a fault; check the disk.",
 }
+
+
+def is_sqlite(url: URL) -> bool:
+    """Whether the database is a file of SQLite; else it is one of a PostgreSQL server."""
+    return url.get_backend_name() == "sqlite"
 
 
 def connect(path: Path) -> sqlite3.Connection:
