@@ -17,7 +17,7 @@ from parley_contracts.events import (
 )
 from parley_contracts.subjects import EVENTS
 from parley_contracts.turns import Turn
-from parley_web.live import LiveTurns, RunningTurn, fold
+from parley_web.live import LiveTurns, Progress, RunningTurn
 
 TURN = Turn(
     id="turn",
@@ -36,7 +36,9 @@ def told(*events: Event) -> RunningTurn:
         EventRecord(place, event.thread_id, event.kind, event.encode())
         for place, event in enumerate(events)
     ]
-    return fold(TURN, records)
+    progress = Progress(TURN.id)
+    progress.take(records)
+    return progress.shown(TURN)
 
 
 def started(attempt: int = 1) -> TurnStarted:
@@ -129,6 +131,18 @@ def test_a_restart_keeps_finished_tools_only() -> None:
         **_PLACE, attempt=2, number=0, agent_id="a", message_id="m", position=1
     )
     assert told(begun, restarted).tools == ()
+
+
+def test_a_restart_keeps_the_reasoning_up_to_where_it_goes_on() -> None:
+    def thought(attempt: int, number: int, offset: int, text: str) -> ReasoningDelta:
+        return ReasoningDelta(**_PLACE, attempt=attempt, number=number, offset=offset, text=text)
+
+    restarted = TurnRestarted(
+        **_PLACE, attempt=2, number=0, agent_id="a", message_id="m", position=1
+    )
+    events = [started(), thought(1, 1, 0, "recorded, lost"), restarted]
+    assert told(*events).reasoning == "recorded, lost"
+    assert told(*events, thought(2, 1, 10, "new")).reasoning == "recorded, new"
 
 
 def test_rule_23_a_closing_event_is_left_to_the_stream() -> None:

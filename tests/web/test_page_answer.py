@@ -34,8 +34,10 @@ def text(number: int, words: str, attempt: int = 1) -> TextDelta:
     return TextDelta.model_validate({**place(number, attempt), "offset": 0, "text": words})
 
 
-def thought(number: int, words: str) -> ReasoningDelta:
-    return ReasoningDelta.model_validate({**place(number), "offset": 0, "text": words})
+def thought(number: int, words: str, offset: int = 0, attempt: int = 1) -> ReasoningDelta:
+    return ReasoningDelta.model_validate(
+        {**place(number, attempt), "offset": offset, "text": words}
+    )
 
 
 def tool(number: int, call: str = "c1") -> ToolStarted:
@@ -100,7 +102,7 @@ def test_reasoning_grows_by_its_text_and_settles_when_words_follow() -> None:
     answer = started()
     answer.apply(thought(1, "Let me"))
     assert "Thinking" in answer.html()
-    answer.apply(thought(2, " see"))
+    answer.apply(thought(2, " see", 6))
     assert answer.changes() == [("extend", "thoughts-u1-0", " see")]
     answer.apply(text(3, "Yes."))
     settled, new = answer.changes()
@@ -176,6 +178,43 @@ def test_rule_21_a_restart_drops_the_text_and_the_attempt_before_it() -> None:
     assert "lost words" not in html
     answer.apply(text(6, "from the dead", attempt=1))
     assert answer.changes() == []
+
+
+def test_after_a_decision_all_that_was_done_is_there() -> None:
+    answer = started()
+    for event in (thought(1, "Let me look."), text(2, "Looking."), tool(3), finished(4)):
+        answer.apply(event)
+    answer.apply(tool(5, "c2"))
+    answer.html()
+    answer.apply(restarted("Looking."))
+    [(name, element, html)] = answer.changes()
+    assert (name, element) == ("replace", "turn-u1")
+    assert html.index("Let me look.") < html.index("<p>Looking.</p>") < html.index("tool-u1-c1")
+    assert "tool-u1-c2" not in html
+
+
+def test_what_was_said_between_tools_stays_in_its_place_at_a_restart() -> None:
+    answer = started()
+    for event in (text(1, "One."), tool(2), finished(3), text(4, "Two. Lost.")):
+        answer.apply(event)
+    answer.apply(restarted("One.Two."))
+    html = answer.html()
+    assert html.index("One.") < html.index("tool-u1-c1") < html.index("Two.")
+    assert "Lost" not in html
+
+
+def test_reasoning_that_was_not_recorded_gives_way_to_what_is_thought_again() -> None:
+    answer = started()
+    for event in (thought(1, "recorded"), tool(2), finished(3), thought(4, " and lost", 8)):
+        answer.apply(event)
+    answer.apply(restarted())
+    answer.html()
+    answer.apply(thought(1, " and new", 8, attempt=2))
+    [(name, element, html)] = answer.changes()
+    assert (name, element) == ("replace", "turn-u1")
+    assert "recorded" in html
+    assert "and new" in html
+    assert "lost" not in html
 
 
 def test_rule_23_an_answer_folded_later_shows_the_same_as_one_followed_live() -> None:

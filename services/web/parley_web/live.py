@@ -78,7 +78,7 @@ class LiveTurns:
 
     def __init__(self, events: Events) -> None:
         self._events = events
-        self._known: OrderedDict[str, _Progress] = OrderedDict()
+        self._known: OrderedDict[str, Progress] = OrderedDict()
 
     async def running(self, turn: Turn, *, after: int = 0) -> RunningTurn:
         """Return the turn with the progress that the events after a place tell.
@@ -92,19 +92,12 @@ class LiveTurns:
                 progress.take(page)
         return progress.shown(turn)
 
-    def _progress_of(self, turn: Turn) -> _Progress:
-        progress = self._known.setdefault(turn.id, _Progress(turn.id))
+    def _progress_of(self, turn: Turn) -> Progress:
+        progress = self._known.setdefault(turn.id, Progress(turn.id))
         self._known.move_to_end(turn.id)
         if len(self._known) > MOST_TURNS:
             self._known.popitem(last=False)
         return progress
-
-
-def fold(turn: Turn, records: Iterable[EventRecord]) -> RunningTurn:
-    """Return the turn with the progress that these events of its thread tell."""
-    progress = _Progress(turn.id)
-    progress.take(records)
-    return progress.shown(turn)
 
 
 class _Growing:
@@ -132,7 +125,9 @@ class _Growing:
 
 
 @dataclass
-class _Progress:
+class Progress:
+    """One turn's progress, folded from the events of its thread."""
+
     turn_id: str
     place: int = 0
     """The sequence of the last event that was taken."""
@@ -144,6 +139,7 @@ class _Progress:
     reading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     def take(self, records: Iterable[EventRecord]) -> None:
+        """Take the events that come next."""
         for record in records:
             if told := _TOLD.get(record.kind):
                 with suppress(ValidationError):  # what nobody can read hides nothing else
@@ -151,6 +147,7 @@ class _Progress:
             self.place = record.sequence
 
     def shown(self, turn: Turn) -> RunningTurn:
+        """Return the turn with this progress."""
         told = {"attempt": self.attempt} if self.number is not None else {}
         return RunningTurn.model_validate(
             turn.model_dump()
@@ -172,7 +169,8 @@ class _Progress:
     def _apply(self, event: Told) -> None:
         match event:
             case TurnRestarted():
-                self.text, self.reasoning = _Growing(event.text), _Growing()
+                # The offset of the next delta cuts away what of the reasoning was not recorded.
+                self.text = _Growing(event.text)
                 self.tools = {key: tool for key, tool in self.tools.items() if _ended(tool)}
             case TextDelta():
                 self.text.take(event.offset, event.text)

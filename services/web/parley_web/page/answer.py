@@ -6,7 +6,9 @@ reader can bear. Lower attempts and repeated numbers are dropped (rule 21).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import TypeVar
 
 from parley_contracts.events import (
@@ -63,6 +65,9 @@ class Answer:
     _shown: int = _NOTHING
     """How many segments the page has; nothing at all before `html`, and after a restart."""
     _shown_state: str = ""
+    _keys: Iterator[int] = field(default_factory=count)
+    _thought: int = 0
+    """Characters of reasoning so far."""
 
     def apply(self, event: Progress) -> None:
         """Take an event, unless it was taken before or belongs to an attempt that is over."""
@@ -71,13 +76,13 @@ class Answer:
         self.attempt, self.number, self.state = event.attempt, event.number, ""
         match event:
             case TurnRestarted():
-                self._restart(event.text)
+                self._go_on_from(event.text)
             case ModelLoading():
                 self.state = event.detail or "Loading the model"
             case TextDelta():
                 self._text().append(event.text)
             case ReasoningDelta():
-                self._reasoning().append(event.text)
+                self._think(event.offset, event.text)
             case ToolStarted() | ToolFinished() | ApprovalRequested():
                 self._tool(event)
 
@@ -103,10 +108,42 @@ class Answer:
             made.append(patches.replace(f"working-{self.turn_id}", line))
         return made
 
-    def _restart(self, text: str) -> None:
-        self.segments, self._shown = [], _NOTHING
+    def _go_on_from(self, text: str) -> None:
+        """Go on with this text and all that is done; what of the rest was not recorded is cut.
+
+        Which part of the reasoning that is, tells the offset of the next delta.
+        """
+        former, self.segments, self._shown = self.segments, [], _NOTHING
+        for segment in former:
+            match segment:
+                case ToolSegment() if segment.call.status not in ("running", "waiting"):
+                    self._begin(ToolSegment(segment.call))
+                case ReasoningSegment():
+                    self._reasoning().append(segment.text)
+                case TextSegment() if text:
+                    length = len(segment.text)
+                    self._text().append(text[:length])
+                    text = text[length:]
         if text:
             self._text().append(text)
+
+    def _think(self, offset: int, text: str) -> None:
+        """Put reasoning after so many characters, in the place of what may follow them."""
+        if offset < self._thought:
+            self._forget_thoughts(offset)
+        self._reasoning().append(text)
+        self._thought += len(text)
+
+    def _forget_thoughts(self, offset: int) -> None:
+        """Keep so many characters of the reasoning."""
+        former, self.segments, self._shown = self.segments, [], _NOTHING
+        self._thought = offset
+        for segment in former:
+            if not isinstance(segment, ReasoningSegment):
+                self._begin(segment)
+            elif kept := segment.text[:offset]:
+                self._reasoning().append(kept)
+                offset -= len(kept)
 
     def _text(self) -> TextSegment:
         last = self.segments[-1] if self.segments else None
@@ -147,4 +184,4 @@ class Answer:
         return segment
 
     def _key(self) -> str:
-        return f"{self.turn_id}-{len(self.segments)}"
+        return f"{self.turn_id}-{next(self._keys)}"

@@ -19,12 +19,19 @@ class TextSegment:
     def __init__(self, key: str) -> None:
         self._id, self._tail, self._code = f"text-{key}", f"tail-{key}", f"code-{key}"
         self._growing = GrowingMarkdown(self._code)
+        self._pieces: list[str] = []
         self._new = self._settled = self._closed = False
 
     def append(self, text: str) -> None:
         """Take the next piece."""
+        self._pieces.append(text)
         self._growing.append(text)
         self._new = True
+
+    @property
+    def text(self) -> str:
+        """What was taken so far."""
+        return "".join(self._pieces)
 
     def settle(self) -> None:
         """Nothing more will come."""
@@ -67,13 +74,18 @@ class ReasoningSegment:
         """Take the next piece."""
         self._new += text
 
+    @property
+    def text(self) -> str:
+        """What was taken so far."""
+        return self._text + self._new
+
     def settle(self) -> None:
         """Nothing more will come."""
         self._settled = True
 
     def html(self) -> str:
         """Return the whole element."""
-        self._text, self._new = self._text + self._new, ""
+        self._text, self._new = self.text, ""
         self._closed = self._settled
         return markup.reasoning(self._key, self._text, running=not self._closed)
 
