@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Query
-from parley_bus import EventRecord
+from parley_bus import EventGap, EventRecord
 from parley_contracts.base import Contract, Id
 from parley_contracts.errors import Unavailable
 from parley_contracts.operations import THREADS_GET
@@ -39,7 +39,7 @@ class Resume(Contract):
 async def follow_all(request: Request, query: Annotated[Resume, Query()]) -> Response:
     """Follow the events of all threads."""
     state = state_of(request)
-    return EventStream(_frames(state, None, _place(request, query)))
+    return EventStream(following(state, None, _place(request, query)))
 
 
 @router.get("/threads/{id}/events", status_code=200, response_class=EventStream)
@@ -50,7 +50,7 @@ async def follow_thread(request: Request, id: Id, query: Annotated[Resume, Query
         await state.bus.request_raw(
             THREADS_GET, ReadThread(id=id, limit=1), timeout=CHECK_TIMEOUT_S
         )
-    return EventStream(_frames(state, id, _place(request, query)))
+    return EventStream(following(state, id, _place(request, query)))
 
 
 def _place(request: Request, query: Resume) -> int | None:
@@ -61,20 +61,23 @@ def _place(request: Request, query: Resume) -> int | None:
     return int(header) if header.isdecimal() and len(header) < 20 else LOST
 
 
-async def _frames(
+async def following(
     state: AppState, thread_id: str | None, after: int | None
 ) -> AsyncGenerator[bytes]:
+    """Yield the frames of one stream: what came after a place, then what comes."""
     with state.relay.subscribe((thread_id, None)) as subscription:
         # What comes after this place is in the subscription, what was before it in the stream.
         seen = state.relay.position
         yield opening(seen if after is None else None)
         if after is not None and after != seen:
-            missed = await _missed(state, thread_id, after)
-            if missed is None:
+            began, seen = seen, after
+            try:
+                async for page in _missed(state, thread_id, after):
+                    yield _joined(page)
+                    seen = page[-1].sequence
+            except (EventGap, Unavailable):
+                seen = began
                 yield _resync(seen)
-            else:
-                seen = missed[-1].sequence if missed else after
-                yield _joined(missed)
         while True:
             try:
                 records = [await subscription.get(), *subscription.drain()]
@@ -83,15 +86,26 @@ async def _frames(
                 yield _resync(state.relay.position)
 
 
-async def _missed(state: AppState, thread_id: str | None, after: int) -> list[EventRecord] | None:
-    """Return the events since a place, or None when the stream cannot tell them."""
-    try:
-        first, last = await state.events.bounds()
-        if not first - 1 <= after <= last or last - after > MAX_REPLAY:
-            return None
-        return await state.events.replay(thread_id=thread_id, after=after)
-    except Unavailable:
-        return None
+async def _missed(
+    state: AppState, thread_id: str | None, after: int
+) -> AsyncGenerator[list[EventRecord]]:
+    """Yield the events since a place, page by page, each when the reader has taken the last one.
+
+    Raises EventGap when the stream cannot tell them, or cannot any more, and Unavailable.
+    """
+    await _check(state, after)
+    async for page in state.events.pages(thread_id=thread_id, after=after):
+        await _check(state, after)  # while the reader took its time, what follows may have gone
+        yield page
+        after = page[-1].sequence
+    await _check(state, after)
+
+
+async def _check(state: AppState, after: int) -> None:
+    """Raise EventGap when the events after a place are gone or too many."""
+    first, last = await state.events.bounds()
+    if not first - 1 <= after <= last or last - after > MAX_REPLAY:
+        raise EventGap
 
 
 def _joined(records: Iterable[EventRecord]) -> bytes:

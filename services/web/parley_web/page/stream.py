@@ -165,9 +165,10 @@ class Screen:
         if conversation.answer is None:
             return
         began = self._state.relay.turn_began(conversation.thread.id)
-        for record in await self._state.events.replay(thread_id=self._id, after=began):
-            with suppress(ValidationError):  # what nobody can read hides nothing else
-                conversation.recall(_EVENT.validate_json(record.payload))
+        async for page in self._state.events.pages(thread_id=self._id, after=began):
+            for record in page:
+                with suppress(ValidationError):  # what nobody can read hides nothing else
+                    conversation.recall(_EVENT.validate_json(record.payload))
 
     async def _list(self, event: AnyEvent) -> list[Patch]:
         match event:
