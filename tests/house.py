@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -107,8 +108,12 @@ class House:
         return content
 
     def pid(self, service: str) -> int:
-        """Return the pid of a service that is one process."""
-        return int(self.run_file["services"][service]["pid"])
+        """Return the pid of a service that is one process, once it has one."""
+        until = time.monotonic() + LIMIT_S
+        while (pid := self.run_file["services"][service]["pid"]) is None:
+            assert time.monotonic() < until, f"{service} is not started again"
+            time.sleep(0.01)
+        return int(pid)
 
     def parley(
         self, *arguments: str, text: str | None = None, into: IO[str] | int = subprocess.PIPE

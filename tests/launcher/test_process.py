@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import select
 import signal
@@ -10,6 +11,7 @@ import sys
 import textwrap
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 from eventually import eventually
@@ -39,8 +41,8 @@ class Watched:
         self.running = asyncio.create_task(self.process.run())
 
     def _changed(self) -> None:
-        assert self.process.pid
-        self.starts.put_nowait(self.process.pid)
+        if self.process.pid:
+            self.starts.put_nowait(self.process.pid)
 
     async def stop(self) -> None:
         await self.process.stop()
@@ -137,6 +139,55 @@ async def test_what_it_left_behind_ends_with_it(tmp_path: Path) -> None:
     assert ended, "the child outlived its parent"
     os.close(ending)
     await watched.stop()
+
+
+class Crowded:
+    """A machine that lets no further process be made whenever it is told so."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *refused: int) -> None:
+        self._refused = refused
+        self._attempts = 0
+        self._make = asyncio.create_subprocess_exec
+        monkeypatch.setattr(asyncio, "create_subprocess_exec", self._attempt)
+
+    async def _attempt(self, *command: str, **how: Any) -> asyncio.subprocess.Process:
+        self._attempts += 1
+        if self._attempts in self._refused:
+            raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+        return await self._make(*command, **how)
+
+
+async def test_a_restart_that_the_machine_refuses_is_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(process_module, "FIRST_PAUSE_S", 0.001)
+    Crowded(monkeypatch, 2)
+    watched = Watched(program(SLEEP), tmp_path)
+    os.kill(await watched.starts.get(), signal.SIGKILL)
+    again = asyncio.create_task(watched.starts.get())
+    await asyncio.wait((again, watched.running), return_when=asyncio.FIRST_COMPLETED)
+    assert again.done(), "nobody tries again"
+    assert "sleeper  ended (Resource temporarily unavailable)" in capfd.readouterr().err
+    await watched.stop()
+
+
+async def test_a_first_start_that_the_machine_refuses_is_trouble(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Crowded(monkeypatch, 1)
+    with pytest.raises(Trouble, match=r"^sleeper cannot start: Resource temporarily unavail"):
+        await Watched(program(SLEEP), tmp_path).running
+
+
+async def test_a_dead_process_has_no_pid_in_the_record(tmp_path: Path) -> None:
+    records: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+    supervisor = Supervisor([program(SLEEP)], tmp_path, records.put_nowait)
+    supervisor.start()
+    first = (await records.get())["sleeper"]["pid"]
+    os.kill(first, signal.SIGKILL)
+    assert (await records.get())["sleeper"]["pid"] is None
+    assert (await records.get())["sleeper"]["pid"] not in (None, first)
+    await supervisor.stop()
 
 
 async def test_what_it_left_behind_does_not_hinder_its_restart(

@@ -53,14 +53,19 @@ class Process:
         pause, first = FIRST_PAUSE_S, True
         while not self._stopping.is_set():
             began = monotonic()
-            code = await self._run_once()
+            try:
+                code = await self._run_once()
+                ended, refused, why = _reason(code), code > 0, self._log.last
+            except OSError as error:
+                ended = why = str(error.strerror)
+                refused = True
             if self._stopping.is_set():
                 return
             settled = monotonic() - began > SETTLED_S
-            if first and code > 0 and not settled:
-                raise Trouble(f"{self._label} cannot start: {self._log.last.rstrip('.')}")
+            if first and refused and not settled:
+                raise Trouble(f"{self._label} cannot start: {why.rstrip('.')}")
             pause, first = FIRST_PAUSE_S if settled else pause, False
-            say(self._label, f"ended ({_reason(code)}); starting it again in {pause:g} s")
+            say(self._label, f"ended ({ended}); starting it again in {pause:g} s")
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), pause)
             pause = min(2 * pause, LONGEST_PAUSE_S)
@@ -86,6 +91,7 @@ class Process:
             self._process.kill()
 
     async def _run_once(self) -> int:
+        """Run it until it ends; return its exit code. Raises OSError when it cannot be made."""
         launcher = os.getpid()
         output, into = os.pipe()
         try:
@@ -99,6 +105,9 @@ class Process:
                 start_new_session=True,
                 preexec_fn=lambda: _die_with(launcher),
             )
+        except OSError:
+            os.close(output)
+            raise
         finally:
             os.close(into)
         if self._stopping.is_set():
@@ -106,6 +115,7 @@ class Process:
         self._changed()
         reading = asyncio.create_task(self._log.follow(output))
         code = await self._process.wait()
+        self._changed()
         _end_session(self._process.pid)
         # A program that it started and that left its session may hold the pipe open.
         await asyncio.wait([reading], timeout=LAST_WORDS_S)

@@ -12,7 +12,7 @@ from parley_launcher.process import Process
 
 
 class Supervisor:
-    """Runs the programs; `record` gets their pids and ports whenever one was started."""
+    """Runs the programs; `record` gets their pids and ports whenever one starts or ends."""
 
     def __init__(
         self, programs: list[Program], logs: Path, record: Callable[[dict[str, Any]], None]
