@@ -38,6 +38,14 @@ def test_a_relative_data_folder_in_the_file_is_beside_the_file(env_file: Path) -
     assert environment()["PARLEY_DATA"] == str(env_file.parent / "elsewhere")
 
 
+def test_a_data_folder_in_the_owners_home_is_there(
+    env_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", "/home/owner")
+    env_file.write_text("PARLEY_DATA=~/parley\n")
+    assert environment()["PARLEY_DATA"] == "/home/owner/parley"
+
+
 def test_a_missing_file_is_no_trouble(env_file: Path) -> None:
     assert environment()
 

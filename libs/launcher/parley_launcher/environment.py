@@ -17,7 +17,7 @@ def environment() -> dict[str, str]:
     env_file = Path(os.environ.get("PARLEY_ENV_FILE", ROOT / ".env"))
     written = _read(env_file)
     if data := written.get("PARLEY_DATA"):
-        written["PARLEY_DATA"] = str(env_file.parent / data)
+        written["PARLEY_DATA"] = str(env_file.parent / Path(data).expanduser())
     return {name: value for name, value in {**written, **os.environ}.items() if value}
 
 
