@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import stat
 from pathlib import Path
 
 import pytest
+from parley_launcher import folder as folder_module
 from parley_launcher.errors import Trouble
 from parley_launcher.folder import DataFolder, write_private
 
@@ -67,6 +69,25 @@ def test_what_runs_is_read_while_it_runs(folder: DataFolder) -> None:
     with folder.locked():
         folder.run.write_text('{"url": "u"}')
         assert folder.running() == {"url": "u"}
+
+
+@pytest.mark.parametrize("content", [None, '{"url": '])
+def test_what_is_just_starting_is_said_to_be(folder: DataFolder, content: str | None) -> None:
+    with folder.locked():
+        if content:
+            folder.run.write_text(content)
+        with pytest.raises(Trouble, match=r"is starting on the data folder .*try again"):
+            folder.running()
+
+
+def test_who_asks_what_runs_hinders_no_start(
+    folder: DataFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asking = (folder.path / "launcher.lock").open("a+")
+    fcntl.flock(asking, fcntl.LOCK_SH)
+    monkeypatch.setattr(folder_module, "sleep", lambda _: asking.close())
+    with folder.locked():
+        assert asking.closed
 
 
 def test_a_run_file_that_a_killed_launcher_left_counts_for_nothing(folder: DataFolder) -> None:

@@ -8,9 +8,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from time import sleep
+from typing import IO, Any
 
 from parley_launcher.errors import Trouble
+
+ASK_AGAIN_S = 0.01
 
 
 class DataFolder:
@@ -43,13 +46,14 @@ class DataFolder:
     def locked(self) -> Iterator[None]:
         """Hold the folder for one launcher. Raises Trouble when another one holds it."""
         with self._lock.open("a+") as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise Trouble(
-                    f"Parley runs already on the data folder {self.path}; stop it first,"
-                    " or give another folder with --data (PARLEY_DATA)"
-                ) from None
+            while not _taken(file, fcntl.LOCK_EX):
+                if not _taken(file, fcntl.LOCK_SH):
+                    raise Trouble(
+                        f"Parley runs already on the data folder {self.path}; stop it first,"
+                        " or give another folder with --data (PARLEY_DATA)"
+                    )
+                # No launcher holds it, only somebody who asks what runs: `running`.
+                sleep(ASK_AGAIN_S)
             try:
                 yield
             finally:
@@ -66,15 +70,30 @@ class DataFolder:
         """Return what `run.json` says. Raises Trouble when no launcher holds the folder."""
         try:
             with self._lock.open() as file:
-                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            content: dict[str, Any] = json.loads(self.run.read_text(encoding="utf-8"))
-            return content
+                held = not _taken(file, fcntl.LOCK_SH)
         except FileNotFoundError:
-            pass
-        raise Trouble(
-            f"Parley does not run on the data folder {self.path}; './parley up' starts it"
-        )
+            held = False
+        if not held:
+            raise Trouble(
+                f"Parley does not run on the data folder {self.path}; './parley up' starts it"
+            )
+        try:
+            content: dict[str, Any] = json.loads(self.run.read_text(encoding="utf-8"))
+        except (FileNotFoundError, ValueError) as error:
+            raise Trouble(
+                f"Parley is starting on the data folder {self.path}, or is being restored;"
+                " try again"
+            ) from error
+        return content
+
+
+def _taken(file: IO[str], kind: int) -> bool:
+    """Take the lock of this kind if nobody is in the way."""
+    try:
+        fcntl.flock(file, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def write_private(path: Path, text: str) -> None:
