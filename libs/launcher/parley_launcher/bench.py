@@ -5,13 +5,9 @@ Paths among the arguments are relative to the root.
 
 from __future__ import annotations
 
-import os
-import sys
-
-from parley_launcher.install import ROOT
+from parley_launcher.become import become
 
 
 def main(arguments: list[str]) -> int:
     """Become the benchmark, with the arguments."""
-    os.chdir(ROOT)
-    os.execv(sys.executable, [sys.executable, "-m", "bench", *arguments])
+    become("bench", arguments)
