@@ -97,6 +97,18 @@ def test_sigterm_stops_everything_in_order_with_exit_code_0(make_house: MakeHous
     assert not (house.data / "run.json").exists()
 
 
+def test_without_a_terminal_it_stops_in_order_too(make_house: MakeHouse) -> None:
+    running = make_house().following("up", "--web-port", "0", "--nats-port", "0")
+    assert running.stdout
+    assert running.stderr
+    while "Ctrl-C" not in running.stdout.readline():
+        assert running.poll() is None
+    running.stdout.close()
+    running.stderr.close()
+    running.send_signal(signal.SIGTERM)
+    assert running.wait(LIMIT_S) == 0
+
+
 def test_rule_19_a_killed_launcher_leaves_no_rival_and_all_that_was_said(
     make_house: MakeHouse,
 ) -> None:

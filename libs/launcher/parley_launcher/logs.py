@@ -69,3 +69,18 @@ def say(label: str, words: str) -> None:
     """Show one line on the terminal, under its service's name; a terminal that is gone is fine."""
     with suppress(OSError):
         print(f"{label:>14}  {words}", file=sys.stderr, flush=True)
+
+
+def show(text: str) -> None:
+    """Print what a person asked for; a terminal or pipe that is gone is fine."""
+    with suppress(OSError):
+        print(text, flush=True)
+
+
+def forget_unsaid() -> None:
+    """Let nothing be flushed at exit to where nothing can be written."""
+    for stream in filter(None, (sys.stdout, sys.stderr)):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import Iterator
 from typing import Any
-from urllib.request import Request, urlopen
+
+from parley_launcher.errors import Trouble
+from parley_launcher.web import Web
 
 BUILT_IN = "echo:"
 LOOK_S = 3.0
 """How long the first look of a worker at the model servers may take."""
 ASK_AGAIN_S = 0.2
-TIMEOUT_S = 5.0
 
 
-async def found(url: str, token: str) -> list[str]:
+async def found(web: Web) -> list[str]:
     """Ask the page's server what the workers found; return it as lines for a person."""
-    request = Request(f"{url}/api/catalog", headers={"Authorization": f"Bearer {token}"})  # noqa: S310
     deadline = asyncio.get_running_loop().time() + LOOK_S
     while True:
         try:
-            catalog = await asyncio.to_thread(_read, request)
-        except OSError:  # the page was closed or is being started again: `status` tells it later
+            catalog = await asyncio.to_thread(web.read, "/api/catalog")
+        except Trouble:  # the page was closed or is being started again: `status` tells it later
             return []
         lines = list(lines_of(catalog))
         if any(each["detail"] for each in catalog["providers"]):
@@ -44,9 +43,3 @@ def lines_of(catalog: dict[str, Any]) -> Iterator[str]:
         yield f"no model is connected, so the built-in {default} answers (README: Connect a model)"
     else:
         yield f"{default} answers for agents whose model is auto"
-
-
-def _read(request: Request) -> dict[str, Any]:
-    with urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
-        catalog: dict[str, Any] = json.load(answer)
-        return catalog

@@ -22,7 +22,7 @@ from parley_launcher.environment import environment
 from parley_launcher.errors import Trouble
 from parley_launcher.folder import DataFolder, write_private
 from parley_launcher.house import House
-from parley_launcher.logs import say
+from parley_launcher.logs import forget_unsaid, say, show
 from parley_launcher.options import UpOptions, up_options
 from parley_launcher.supervisor import Supervisor
 from parley_launcher.welcome import Welcome, urls_of
@@ -43,7 +43,10 @@ def main(arguments: list[str]) -> int:
         urls = urls_of(options.host, web_port)
         record = partial(_record, folder, urls[0], datetime.now(UTC).isoformat())
         supervisor = Supervisor(programs, folder.logs, record)
-        asyncio.run(_run(supervisor, Welcome(urls, folder, variables.get("PARLEY_ACCESS_TOKEN"))))
+        try:
+            asyncio.run(_run(supervisor, Welcome(urls, folder)))
+        finally:
+            forget_unsaid()
     return 0
 
 
@@ -70,7 +73,7 @@ async def _run(supervisor: Supervisor, welcome: Welcome) -> None:
         await asyncio.wait((asked, failed), return_when=asyncio.FIRST_COMPLETED)
     finally:
         if asked.done():
-            print("Stopping Parley.", flush=True)
+            show("Stopping Parley.")
         for each in (greeting, asked, failed):
             each.cancel()
         await supervisor.stop()

@@ -6,14 +6,18 @@ import asyncio
 import shlex
 import socket
 from collections.abc import Iterable
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
 from parley_launcher.broker import OWNER, context_file
+from parley_launcher.errors import Trouble
 from parley_launcher.folder import DataFolder
+from parley_launcher.logs import show
 from parley_launcher.models import found
+from parley_launcher.web import Web
 
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
 ASK_AGAIN_S = 0.05
+TIMEOUT_S = 5.0
 TEXT = """\
 Parley is running.
 
@@ -52,39 +56,32 @@ def _column(lines: Iterable[str]) -> str:
 class Welcome:
     """Waits until the page and what stands behind it answer, then prints the links."""
 
-    def __init__(self, urls: list[str], folder: DataFolder, token: str | None) -> None:
+    def __init__(self, urls: list[str], folder: DataFolder) -> None:
         self._urls = urls
         self._folder = folder
-        self._token = token
 
     async def show(self) -> None:
         """Print the links as soon as they work."""
-        print(f"Starting Parley on {self._folder.path}", flush=True)
-        while not (self._token and await self._answers()):
-            await asyncio.sleep(ASK_AGAIN_S)
-            self._token = self._token or self._made_token()
-        links = _column(f"{each}/#token={quote(self._token, safe='')}" for each in self._urls)
+        show(f"Starting Parley on {self._folder.path}")
+        web = await self._opened()
+        links = _column(f"{each}/#token={quote(web.token, safe='')}" for each in self._urls)
         context = shlex.quote(str(context_file(self._folder, OWNER)))
-        print(TEXT.format(links=links, context=context, logs=self._folder.logs), flush=True)
-        if models := await found(self._urls[0], self._token):
-            print(f"  models  {_column(models)}\n", flush=True)
+        show(TEXT.format(links=links, context=context, logs=self._folder.logs))
+        if models := await found(web):
+            show(f"  models  {_column(models)}\n")
 
-    def _made_token(self) -> str | None:
-        """Return the token that the gateway made, once it has."""
+    async def _opened(self) -> Web:
+        """Wait until the page says that it is ready; return the way to it."""
+        while True:
+            if web := await asyncio.to_thread(self._ready):
+                return web
+            await asyncio.sleep(ASK_AGAIN_S)
+
+    def _ready(self) -> Web | None:
+        """Return the way to the page if it says that it is ready."""
         try:
-            return self._folder.token.read_text(encoding="utf-8").strip()
-        except FileNotFoundError:
+            web = Web(self._folder, timeout=TIMEOUT_S)
+            web.read("/readyz")
+        except (Trouble, OSError):  # the token is made at the first start
             return None
-
-    async def _answers(self) -> bool:
-        """Tell whether the page says that it is ready."""
-        place = urlsplit(self._urls[0])
-        request = f"GET /readyz HTTP/1.1\r\nHost: {place.netloc}\r\nConnection: close\r\n\r\n"
-        try:
-            incoming, outgoing = await asyncio.open_connection(place.hostname, place.port)
-            outgoing.write(request.encode())
-            status = await incoming.readline()
-            outgoing.close()
-        except OSError:
-            return False
-        return b" 200 " in status
+        return web
