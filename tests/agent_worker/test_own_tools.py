@@ -30,6 +30,7 @@ async def test_the_documented_example_is_a_tool(tmp_path: Path) -> None:
         ("nothing = 0", "holds no tool"),
         ("import nowhere", "cannot be run (ModuleNotFoundError"),
         ("def", "cannot be run (SyntaxError"),
+        ("raise SystemExit(3)", "cannot be run (SystemExit: 3)"),
     ],
 )
 def test_a_file_without_a_tool_is_refused_by_name(tmp_path: Path, code: str, reason: str) -> None:

@@ -82,6 +82,33 @@ async def test_a_failure_and_a_fault_are_results() -> None:
     assert (await outcome(tool(crash), "{}")).output == "crash failed by a fault of its own."
 
 
+class Panic(BaseException):
+    """What libraries written in Rust raise."""
+
+
+@pytest.mark.parametrize("end", [SystemExit(3), asyncio.CancelledError(), Panic()])
+async def test_a_tool_ends_by_itself_alone_whatever_it_raises(end: BaseException) -> None:
+    async def leave() -> str:
+        raise end
+
+    result = await asyncio.create_task(outcome(tool(leave), "{}"))
+    assert (result.output, result.status) == ("leave failed by a fault of its own.", "error")
+
+
+async def test_a_call_that_is_cancelled_has_no_result() -> None:
+    begun = asyncio.Event()
+
+    async def wait() -> str:
+        begun.set()
+        return str(await asyncio.Event().wait())
+
+    calling = asyncio.create_task(outcome(tool(wait), "{}"))
+    await begun.wait()
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+
+
 async def test_a_call_that_takes_too_long_is_stopped() -> None:
     stopped = asyncio.Event()
 

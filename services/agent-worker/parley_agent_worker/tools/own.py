@@ -35,7 +35,7 @@ def _module(file: Path) -> dict[str, object]:
     module = module_from_spec(spec)
     try:
         spec.loader.exec_module(module)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         reason = f"{type(error).__name__}: {error}"
         raise Invalid(f"PARLEY_TOOLS names {file}, which cannot be run ({reason}).") from error
     return vars(module)

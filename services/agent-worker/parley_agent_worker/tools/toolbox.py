@@ -72,6 +72,19 @@ async def _outcome(tool: Tool, call: ToolCall, context: ToolContext) -> tuple[st
         return str(failure), "error"
     except TimeoutError:
         return f"{tool.name} did not end within {tool.timeout_s:g} s and was stopped.", "error"
-    except Exception:
+    except BaseException as fault:
+        if _comes_from_outside(fault):
+            raise
         log.exception("the tool %s failed on %s", tool.name, call.arguments)
         return f"{tool.name} failed by a fault of its own.", "error"
+
+
+def _comes_from_outside(fault: BaseException) -> bool:
+    """Return whether it ends the call, and is not what the tool itself came to.
+
+    A tool that awaits something cancelled is not cancelled, and one that exits ends nobody else.
+    """
+    if isinstance(fault, asyncio.CancelledError):
+        task = asyncio.current_task()
+        return task is not None and task.cancelling() > 0
+    return isinstance(fault, KeyboardInterrupt | GeneratorExit)
