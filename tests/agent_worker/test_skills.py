@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,6 +71,16 @@ def test_the_projects_skill_wins_over_the_homes(
         ("no front matter", "front matter"),
         ("---\nname: bad\n---\nbody", "has no description"),
         ("---\nname: bad\ndescription: a: b: c\n---\nbody", "not valid YAML in line 3"),
+        ("---\ndescription: x\ncreated: 2024-99-99\n---\nbody", "YAML (month must be in 1..12)."),
+        (
+            "---\ndescription: x\nn: 2024-01-01T99:00:00Z\n---\nbody",
+            "YAML (hour must be in 0..23).",
+        ),
+        (f"---\ndescription: x\ndeep: {'[' * 5000}\n---\nbody", "not valid YAML."),
+        (f"---\ndescription: x\ndeep: {'[' * 500}{']' * 500}\n---\nbody", "not valid YAML."),
+        ("---\ndescription: x\nsize: !!int x\n---\nbody", "YAML (invalid literal for int()"),
+        ("---\ndescription: x\nwhy: !!timestamp x\n---\nbody", "not valid YAML."),
+        ("---\ndescription: x\nwhy: !!bool x\n---\nbody", "not valid YAML."),
         ("---\nname: Not Good\ndescription: x\n---\nbody", "may hold a-z"),
         ("---\n- a list\n---\nbody", "has no description"),
     ],
@@ -100,6 +111,22 @@ def test_what_differs_only_in_form_is_used(library: SkillLibrary, tmp_path: Path
         "folder",
         "its-own-name",
     ]
+
+
+def test_characters_that_cannot_be_stored_are_mended(library: SkillLibrary, tmp_path: Path) -> None:
+    write(tmp_path / "project", "a", '---\ndescription: "a\\0b \\ud800c"\n---\nbody')
+    assert problems(library) == {}
+    assert library.infos[0].description == "ab \ufffdc"
+
+
+def test_names_that_are_not_utf_8_are_shown_all_the_same(
+    library: SkillLibrary, tmp_path: Path
+) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    write(tmp_path / "project", odd, "no front matter")
+    (write(tmp_path / "project", "a") / odd).touch()
+    assert "front matter" in problems(library)["caf\ufffd"]
+    assert library.enabled(["a"])[0].files() == ["caf\ufffd"]
 
 
 def test_missing_folders_are_no_problem(library: SkillLibrary) -> None:

@@ -49,7 +49,7 @@ class Skill:
     def files(self) -> list[str]:
         """Return the skill's other files, relative to its folder, sorted."""
         found = sorted(path for path in self.folder.rglob("*") if path.is_file())
-        names = [path.relative_to(self.folder).as_posix() for path in found]
+        names = [sound(path.relative_to(self.folder).as_posix()) for path in found]
         return [name for name in names if name != FILE and not re.search(r"(^|/)\.", name)]
 
     def read(self, name: str) -> str:
@@ -116,7 +116,7 @@ class SkillLibrary:
             return version, read_skill(file)
         except SkillProblem as problem:
             log.warning("%s", problem)
-            return version, SkillInfo(name=file.parent.name, problem=str(problem))
+            return version, SkillInfo(name=sound(file.parent.name), problem=sound(str(problem)))
 
     def _warn_shadowed(self, file: Path, name: str) -> None:
         if file not in self._shadowed:
@@ -172,16 +172,17 @@ def read_skill(file: Path) -> Skill:
 def _front_matter(file: Path, text: str) -> dict[str, Any]:
     try:
         fields = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    except Exception as error:  # noqa: BLE001  # among them what int() and date() raise
         mark = getattr(error, "problem_mark", None)
         where = f" in line {mark.line + 2}" if mark else ""
-        raise SkillProblem(f"{file}: the front matter is not valid YAML{where}.") from None
+        why = f" ({error})" if isinstance(error, ValueError) else ""
+        raise SkillProblem(f"{file}: the front matter is not valid YAML{where}{why}.") from None
     return fields if isinstance(fields, dict) else {}
 
 
 def _string(fields: dict[str, Any], key: str) -> str:
     value = fields.get(key)
-    return " ".join(value.split()) if isinstance(value, str) else ""
+    return " ".join(sound(value).split()) if isinstance(value, str) else ""
 
 
 def _text(path: Path) -> str:
