@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from parley_bus import Bus, Events, Slot
@@ -110,8 +110,8 @@ class Handlers:
 
     async def _attempt(self, granted: TurnGranted, slot_sequence: int, hold: Hold) -> None:
         journal = Journal(self.bus, granted.claim)
-        run = TurnRun(granted, self._equipment(granted, journal, hold))
         try:
+            run = self._run(granted, journal, hold)
             await _work(run, hold)
             failpoint("finish.before")
             await self._finish(run, slot_sequence)
@@ -125,12 +125,33 @@ class Handlers:
         finally:
             await journal.close()
 
-    def _equipment(self, granted: TurnGranted, journal: Journal, hold: Hold) -> Equipment:
+    def _run(self, granted: TurnGranted, journal: Journal, hold: Hold) -> TurnRun:
+        """Return the attempt; one that cannot be equipped has failed before it begins."""
+        bare = self._bare(granted, journal, hold)
+        try:
+            return TurnRun(granted, self._equipped(bare, granted))
+        except Exception:
+            log.exception("turn %s cannot begin", granted.turn.id)
+            run = TurnRun(granted, bare)
+            run.fail("internal", _FAULT)
+            return run
+
+    def _equipped(self, bare: Equipment, granted: TurnGranted) -> Equipment:
+        """Return the equipment with what the agent has."""
         agent = granted.agent
         skills = self.library.enabled(agent.skills)
         tools = [self.tools[name] for name in agent.tools if name in self.tools]
         if skills:
             tools += skill_tools()
+        return replace(
+            bare,
+            toolbox=Toolbox(tools, agent.policies),
+            skills=skills,
+            notes=what_is_missing(granted.message.text, agent, self.library, self.tools),
+        )
+
+    def _bare(self, granted: TurnGranted, journal: Journal, hold: Hold) -> Equipment:
+        """Return the equipment of an attempt without skills and tools."""
 
         async def history() -> list[HistoryMessage]:
             return await self._history(granted)
@@ -140,9 +161,8 @@ class Handlers:
 
         return Equipment(
             providers=self.providers,
-            toolbox=Toolbox(tools, agent.policies),
-            skills=skills,
-            notes=what_is_missing(granted.message.text, agent, self.library, self.tools),
+            toolbox=Toolbox((), {}),
+            skills=(),
             emitter=Emitter(Events(self.bus).publish_soon, granted),
             journal=journal,
             history=history,
@@ -199,19 +219,29 @@ class Handlers:
 async def _work(run: TurnRun, hold: Hold) -> None:
     """Run the attempt in a task of its own, which can be stopped from outside.
 
-    Raises ClaimLost, and CancelledError when it is this worker that stops.
+    Raises ClaimLost, and CancelledError when it is this worker that stops: work that is cancelled
+    and that nobody has stopped has failed.
     """
     hold.work = asyncio.create_task(run.run())
     try:
         await hold.work
     except asyncio.CancelledError:
-        if hold.ended is None:
-            raise
         if hold.ended == "lost":
             raise ClaimLost("another worker has taken it over") from None
-        run.stop()
+        if hold.ended:
+            run.stop()
+        elif _is_being_cancelled():
+            raise
+        else:
+            log.exception("turn %s was cancelled by nobody", hold.claim.turn_id)
+            run.fail("internal", _FAULT)
     except ClaimLost:
         raise
     except Exception:
         log.exception("turn %s failed", hold.claim.turn_id)
         run.fail("internal", _FAULT)
+
+
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0

@@ -90,6 +90,8 @@ class TurnRun:
         """
         reasoning = sum(len(answer.reasoning) for answer in self._progress.answers)
         self._emitter.started(self._progress.text, reasoning)
+        if self._error:
+            return
         self._history = await self._equipment.history()
         try:
             await self._work()
@@ -98,7 +100,7 @@ class TurnRun:
         await self._equipment.journal.settled()
 
     def fail(self, kind: str, detail: str) -> None:
-        """Let the turn end as failed; what was said stays."""
+        """Let the turn end as failed; what was said stays, and nothing begins any more."""
         self._outcome, self._error = "failed", TurnError(kind=kind, detail=detail)
 
     def stop(self) -> None:
