@@ -14,7 +14,7 @@ from typing import Any, Self
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from parley_contracts.errors import Unauthorized, Unavailable
+from parley_contracts.errors import ParleyError, Unauthorized, Unavailable
 
 from parley_bus.context import NatsContext
 from parley_bus.subscription import Subscription, settled
@@ -120,10 +120,11 @@ class Connection:
         return lambda: self._callbacks.remove(callback)
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Run `work` in the background until it ends or the bus is closed."""
+        """Run `work` in the background until it ends or the bus is closed; log why it failed."""
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(_log_failure)
         return task
 
     async def close(self) -> None:
@@ -189,3 +190,12 @@ async def _guarded(callback: Callable[[], Awaitable[None]]) -> None:
         await callback()
     except Exception:
         log.exception("the work after a reconnect failed")
+
+
+def _log_failure(task: asyncio.Task[None]) -> None:
+    """Log what a task failed of; that the broker cannot be reached is told elsewhere."""
+    error = None if task.cancelled() else task.exception()
+    if isinstance(error, ParleyError):
+        log.info("work in the background ended: %s", error.detail)
+    elif error:
+        log.error("work in the background failed", exc_info=error)
