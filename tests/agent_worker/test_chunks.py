@@ -147,6 +147,7 @@ def test_a_whole_tool_call_in_the_text_is_a_call(size: int) -> None:
         '{"name": "x", "arguments": {}}',
         "<tool_call>{broken}</tool_call>",
         "<tool_call>[1]</tool_call>",
+        f"<tool_call>{'[' * 5000}</tool_call>",
         '<tool_call>{"name": "x"',
         "a <tool_cal",
     ],

@@ -38,6 +38,7 @@ def said(chunks: list[Chunk]) -> str:
         "שלום עולם",
         "bell \x07 escape \x1b[31m unit \x1f",
         "[[wiki]] [[ tool x ]] [[tool",
+        "[[tool x " + '{"a":' * 100_000,
         "x" * 100_000,
     ],
 )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -169,6 +169,8 @@ async def test_a_failed_request_is_not_repeated_blindly(
         ({"error_frame": "out of memory"}, "server-error"),
         ({"raw": "data: {not json\n\n"}, "malformed"),
         ({"raw": 'data: {"choices": [{"index": 0, "delta": 5}], "object": "x"}\n\n'}, "malformed"),
+        ({"raw": f"data: {'[' * 100_000}\n\n"}, "malformed"),
+        ({"error_frame": {"message": "no", "type": {}}}, "server-error"),
         ({"cut": True}, "cut"),
         ({"no_finish": True}, "cut"),
     ],
@@ -250,6 +252,62 @@ async def test_a_server_that_is_down_is_named_with_the_remedy() -> None:
     await model.close()
     assert error.kind == "unreachable"
     assert error.detail == "No model server answers at http://127.0.0.1:1/v1; start it there."
+
+
+STREAM = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n"
+JSON = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s"
+
+
+@asynccontextmanager
+async def serving(reply: bytes) -> AsyncIterator[OpenAIModel]:
+    """Give the models of a server that answers every request with these very bytes."""
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(reply)
+        writer.close()
+
+    server = await asyncio.start_server(answer, "127.0.0.1", 0)
+    model = OpenAIModel(local(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"))
+    yield model
+    await model.close()
+    server.close()
+
+
+@pytest.mark.parametrize(
+    ("reply", "kind"),
+    [
+        (b"SSH-2.0-OpenSSH\r\n", "unreachable"),
+        (b"HTTP/1.1 500 No\r\nContent-Length: 9\r\n\r\nhalf", "unreachable"),
+        (
+            b"HTTP/1.1 500 No\r\nContent-Encoding: gzip\r\nContent-Length: 3\r\n\r\nno!",
+            "unreachable",
+        ),
+        (STREAM + b"ff\r\nhalf", "cut"),
+    ],
+)
+async def test_every_way_in_which_a_connection_fails_has_its_kind(reply: bytes, kind: str) -> None:
+    async with serving(reply) as model:
+        assert (await failure(model)).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [(b'{"data": 5}', "malformed"), (b"[" * 100_000, "malformed"), (None, "unreachable")],
+)
+async def test_a_listing_that_cannot_be_read_is_a_failure(body: bytes | None, kind: str) -> None:
+    reply = b"SSH-2.0-OpenSSH\r\n" if body is None else JSON % (len(body), body)
+    async with serving(reply) as model:
+        with pytest.raises(ModelError) as raised:
+            await model.list(5.0)
+    assert raised.value.kind == kind
+
+
+async def test_models_without_a_usable_id_are_left_out() -> None:
+    ids = b'[{"id": 5}, {"id": ["a"]}, {"id": ""}, {"id": "\\ud800"}, {"id": "a"}, {}, "b", null]'
+    body = b'{"data": %s}' % ids
+    async with serving(JSON % (len(body), body)) as model:
+        assert [each["id"] for each in await model.list(5.0)] == ["a"]
 
 
 async def test_the_models_are_listed(model: OpenAIModel) -> None:

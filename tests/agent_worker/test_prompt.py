@@ -98,7 +98,7 @@ def test_earlier_calls_and_results_are_told_again() -> None:
     ]
 
 
-@pytest.mark.parametrize("arguments", ['{"a": ', "[1]", "", "null"])
+@pytest.mark.parametrize("arguments", ['{"a": ', "[1]", "", "null", "[" * 100_000])
 def test_malformed_arguments_never_reach_a_server_again(arguments: str) -> None:
     call = answer_messages([tool_part("a", arguments=arguments)])[0]["tool_calls"][0]
     assert call["function"]["arguments"] == "{}"

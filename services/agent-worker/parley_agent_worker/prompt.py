@@ -123,7 +123,7 @@ def _well_formed(arguments: str) -> str:
     """Return the arguments, `{}` for what is no JSON object: some servers fail on that for ever."""
     try:
         return arguments if isinstance(json.loads(arguments), dict) else "{}"
-    except ValueError:
+    except (ValueError, RecursionError):
         return "{}"
 
 

@@ -52,5 +52,5 @@ def _json_end(text: str, start: int) -> int:
     """Return where the JSON value at `start` ends (it may hold `]]`); without one, `start`."""
     try:
         return json.JSONDecoder().raw_decode(text, start)[1]
-    except ValueError:
+    except (ValueError, RecursionError):
         return start

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
+from aiohttp import ClientError
+from httpx2 import RequestError
 from openai import (
     APIConnectionError,
     APIError,
@@ -22,7 +24,10 @@ from parley_agent_worker.models.base import ModelError, cut
 from parley_agent_worker.models.provider import Provider
 from parley_agent_worker.text import shortened, sound
 
-_OVERFLOW_CODES = {"exceed_context_size_error", "context_length_exceeded"}
+BROKEN = (APIConnectionError, RequestError, ClientError)
+"""How a connection fails: the SDK lets through some of what its transport raises."""
+
+_OVERFLOW_CODES = ("exceed_context_size_error", "context_length_exceeded")
 _OVERFLOW_WORDS = ("context length", "context size", "context window", "maximum context")
 _UNAVAILABLE = 503
 _SILENT = (
@@ -36,15 +41,17 @@ _MALFORMED = (
 log = logging.getLogger(__name__)
 
 
-def failure(error: APIError, provider: Provider, model: str) -> ModelError:
+def failure(
+    error: APIError | RequestError | ClientError, provider: Provider, model: str
+) -> ModelError:
     """Return what the error means for the owner of `provider` who asked for `model`."""
+    if isinstance(error, BROKEN):
+        sentence = f"No model server answers at {provider.base_url}; {provider.remedy}"
+        return ModelError("unreachable", sentence)
     told = _told(error)
     says = f" (it says: {told})" if told else ""
     if _is_overflow(error, told):
         return ModelError("context-overflow", _overflow(error.body, says))
-    if isinstance(error, APIConnectionError):
-        sentence = f"No model server answers at {provider.base_url}; {provider.remedy}"
-        return ModelError("unreachable", sentence)
     if isinstance(error, AuthenticationError | PermissionDeniedError):
         sentence = f"The provider {provider.name} refuses the key; {provider.remedy}"
         return ModelError("unauthorized", sentence)
@@ -63,11 +70,11 @@ def translated(provider: Provider, model: str) -> Iterator[None]:
         yield
     except (TimeoutError, APITimeoutError):
         raise ModelError("stalled", _SILENT.format(provider.name)) from None
-    except APIConnectionError:
+    except BROKEN:
         raise cut() from None
     except APIError as error:
         raise failure(error, provider, model) from error
-    except (ValueError, TypeError, AttributeError) as error:
+    except (ValueError, TypeError, AttributeError, RecursionError) as error:
         log.warning("%s sent what cannot be read: %s", provider.name, error)
         raise ModelError(
             "malformed", _MALFORMED.format(provider.name, provider.base_url)
@@ -95,7 +102,7 @@ def _told(error: APIError) -> str:
 
 
 def _is_overflow(error: APIError, told: str) -> bool:
-    if {error.code, error.type} & _OVERFLOW_CODES:
+    if error.code in _OVERFLOW_CODES or error.type in _OVERFLOW_CODES:
         return True
     client_fault = not isinstance(error, APIStatusError) or error.status_code in (400, 413)
     return client_fault and any(words in told.lower() for words in _OVERFLOW_WORDS)

@@ -23,9 +23,10 @@ from openai import APIError, AsyncOpenAI, AsyncStream, DefaultAioHttpClient
 
 from parley_agent_worker.models.base import Chunk, LoadingChunk, ModelError, ModelRequest
 from parley_agent_worker.models.chunks import ChunkReader
-from parley_agent_worker.models.failures import failure, translated
+from parley_agent_worker.models.failures import BROKEN, failure, translated
 from parley_agent_worker.models.provider import Provider
 from parley_agent_worker.models.watchdog import Watchdog
+from parley_agent_worker.text import sound
 
 READ_S = 600.0
 LONGEST_PATIENCE_S = 30.0
@@ -55,14 +56,12 @@ class OpenAIModel:
     async def list(self, timeout: float) -> list[dict[str, Any]]:
         """Return what the server lists at /models, each at least with an `id`; ModelError."""
         with translated(self._provider, ""):
-            reply = await self._list(timeout)
-        models = reply.get("data") if isinstance(reply, dict) else None
-        return [each for each in models or () if isinstance(each, dict) and each.get("id")]
+            return _models(await self._list(timeout))
 
     async def _list(self, timeout: float) -> object:
         try:
             return await self._client.get("/models", cast_to=object, options={"timeout": timeout})
-        except APIError as error:
+        except (APIError, *BROKEN) as error:
             raise failure(error, self._provider, "") from error
 
     async def close(self) -> None:
@@ -90,7 +89,7 @@ class OpenAIModel:
         for tries in count(1):
             try:
                 return await self._post(request)
-            except APIError as error:
+            except (APIError, *BROKEN) as error:
                 trouble = failure(error, self._provider, request.model)
             if trouble.kind == "loading":
                 await asyncio.sleep(LOADING_PAUSE_S)
@@ -125,6 +124,16 @@ class OpenAIModel:
             if request.conclude:
                 body["tool_choice"] = "none"
         return body
+
+
+def _models(reply: object) -> list[dict[str, Any]]:
+    """Return those models of a listing whose ids can be used."""
+    models = reply.get("data") if isinstance(reply, dict) else None
+    return [each for each in models or () if isinstance(each, dict) and _is_usable(each.get("id"))]
+
+
+def _is_usable(model_id: object) -> bool:
+    return isinstance(model_id, str) and bool(model_id) and sound(model_id) == model_id
 
 
 def _tls(provider: Provider) -> ssl.SSLContext | bool:

@@ -51,11 +51,11 @@ class TextCalls:
         try:
             wish = json.loads(block.removeprefix(OPENING).removesuffix(CLOSING))
             name, arguments = wish["name"], wish.get("arguments", {})
-        except (ValueError, TypeError, KeyError, AttributeError):
+            written = arguments if isinstance(arguments, str) else json.dumps(arguments)
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return TextChunk(block)
         if not isinstance(name, str) or name not in self._names:
             return TextChunk(block)
-        written = arguments if isinstance(arguments, str) else json.dumps(arguments)
         return CallChunk(ToolCall(id=f"call-{new_id()}", name=name, arguments=written))
 
 
