@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from agent_worker.stage import worker_settings
+from eventually import PATIENCE_S, eventually
 from fakes.model_process import ModelProcess
 from parley_agent_worker.models import discovery
 from parley_agent_worker.models.base import ModelError
@@ -16,6 +17,7 @@ from parley_agent_worker.settings import WorkerSettings
 from parley_contracts.errors import Invalid
 
 Make = Callable[..., Providers]
+FindOn = Callable[..., None]
 NOWHERE = "http://127.0.0.1:1/v1"
 
 
@@ -63,7 +65,7 @@ async def test_the_owners_default_model_is_what_auto_means(
 
 
 async def test_a_model_server_that_starts_later_is_found_by_the_next_turn(
-    make: Make, find_on: Callable[[int], None], model_server: ModelProcess
+    make: Make, find_on: FindOn, model_server: ModelProcess
 ) -> None:
     providers = make(discover="on")
     find_on(1)
@@ -74,9 +76,7 @@ async def test_a_model_server_that_starts_later_is_found_by_the_next_turn(
     assert f"llama-swap at {model_server.url} offers 2 models" in providers.infos[0].detail
 
 
-async def test_a_model_server_that_is_gone_is_forgotten(
-    make: Make, find_on: Callable[[int], None]
-) -> None:
+async def test_a_model_server_that_is_gone_is_forgotten(make: Make, find_on: FindOn) -> None:
     server = ModelProcess("--owner", "llamacpp")
     find_on(server.port)
     providers = make(discover="on")
@@ -87,21 +87,83 @@ async def test_a_model_server_that_is_gone_is_forgotten(
     assert providers.infos == ()
 
 
-async def test_what_listens_but_is_no_model_server_is_not_taken_for_one(
-    make: Make, find_on: Callable[[int], None]
+async def test_what_listens_but_is_no_model_server_is_passed_over(
+    make: Make, find_on: FindOn, model_server: ModelProcess
 ) -> None:
     async def hang_up(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"SSH-2.0-OpenSSH\r\n")
         writer.close()
 
     other = await asyncio.start_server(hang_up, "127.0.0.1", 0)
-    find_on(other.sockets[0].getsockname()[1])
+    port = other.sockets[0].getsockname()[1]
+    find_on(port)
     assert await chosen(make(discover="on")) == ("echo:demo", "demo")
+    find_on(port, model_server.port)
+    assert await chosen(make(discover="on")) == ("local:fake", "fake")
     other.close()
 
 
+async def test_a_model_server_on_an_earlier_port_takes_the_place_of_the_one_before(
+    make: Make, find_on: FindOn, model_server: ModelProcess
+) -> None:
+    find_on(model_server.port)
+    providers = make(discover="on")
+    assert await chosen(providers) == ("local:fake", "fake")
+    earlier = ModelProcess("--models", "chatty")
+    find_on(earlier.port, model_server.port)
+    await asyncio.wait([providers.look()])
+    assert await chosen(providers) == ("local:chatty", "chatty")
+    assert [each.base_url for each in providers.infos] == [earlier.url]
+    earlier.kill()
+
+
+async def test_auto_waits_for_the_first_provider_however_late_it_tells_what_it_offers(
+    make: Make, model_server: ModelProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for limit in ("LIST_S", "FIRST_LOOK_S"):
+        monkeypatch.setattr(f"parley_agent_worker.models.providers.{limit}", PATIENCE_S)
+    told = asyncio.Event()
+
+    async def tell_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        await told.wait()
+        body = b'{"data": [{"id": "late"}]}'
+        head = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n"
+        writer.write(head % len(body) + body)
+        writer.close()
+
+    late = await asyncio.start_server(tell_late, "127.0.0.1", 0)
+    address = f"http://127.0.0.1:{late.sockets[0].getsockname()[1]}"
+    providers = make(local_base_url=address, openai_base_url=model_server.url)
+    providers.look()
+
+    async def the_other_has_told() -> bool:
+        return "openai:fake" in [each.id for each in providers.models]
+
+    await eventually(the_other_has_told)
+    choosing = asyncio.create_task(chosen(providers))
+    await asyncio.sleep(0)
+    told.set()
+    assert await choosing == ("local:late", "late")
+    listed = ["local:late", "openai:fake", "openai:other", "echo:demo"]
+    assert [each.id for each in providers.models] == listed
+    late.close()
+
+
+async def test_a_look_that_fails_by_a_fault_is_told_and_nobody_waits_for_it_again(
+    make: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail() -> list[int]:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr("parley_agent_worker.models.providers.open_ports", fail)
+    assert await chosen(make(discover="on")) == ("echo:demo", "demo")
+    (record,) = caplog.records
+    assert record.getMessage() == "the providers could not be asked what they offer"
+
+
 async def test_a_set_address_is_not_searched_for_elsewhere(
-    make: Make, find_on: Callable[[int], None], model_server: ModelProcess
+    make: Make, find_on: FindOn, model_server: ModelProcess
 ) -> None:
     find_on(model_server.port)
     providers = make(discover="on", local_base_url=NOWHERE)
@@ -170,11 +232,11 @@ def test_a_wrong_default_model_is_named(monkeypatch: pytest.MonkeyPatch, model: 
 
 
 @pytest.fixture
-def find_on(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Let one port be the usual one of model servers."""
+def find_on(monkeypatch: pytest.MonkeyPatch) -> FindOn:
+    """Let these ports be the usual ones of model servers."""
 
-    def find(port: int) -> None:
-        search: Callable[[], Awaitable[list[int]]] = lambda: discovery.open_ports((port,))  # noqa: E731
+    def find(*ports: int) -> None:
+        search: Callable[[], Awaitable[list[int]]] = lambda: discovery.open_ports(ports)  # noqa: E731
         monkeypatch.setattr("parley_agent_worker.models.providers.open_ports", search)
 
     return find

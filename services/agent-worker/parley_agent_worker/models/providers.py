@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib import import_module
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any
 
 from parley_contracts.catalog import ModelInfo, ProviderInfo
@@ -93,7 +94,7 @@ class Providers:
     @property
     def models(self) -> tuple[ModelInfo, ...]:
         """Every model that a reachable provider lists, and the built-in one."""
-        names = [f"{name}:{model}" for name, listed in self._models.items() for model in listed]
+        names = [f"{name}:{id}" for name in self._providers for id in self._models.get(name, ())]
         return tuple(ModelInfo(id=each) for each in [*names, f"{ECHO}:{DEMO}"])
 
     @property
@@ -104,10 +105,19 @@ class Providers:
         names = (each.id for each in self.models if not _NO_CHAT.search(each.id))
         return next(names, f"{ECHO}:{DEMO}")
 
+    @property
+    def _knows_the_default(self) -> bool:
+        """Whether `auto` has its model, and no provider before that one is still to be asked."""
+        if self._default_model:
+            return True
+        chosen = self.default_model.partition(":")[0]
+        before = takewhile(lambda name: name != chosen, self._providers)
+        return chosen != ECHO and all(name in self._details for name in before)
+
     async def choose(self, name: str) -> Choice:
         """Return the model that `provider:model` or `auto` names; ModelError when there is none."""
         if name == AUTO:
-            if self.default_model == f"{ECHO}:{DEMO}":
+            if not self._knows_the_default:
                 await self._wait_for_a_look()
             name = self.default_model
         provider, _, model = name.partition(":")
@@ -135,22 +145,31 @@ class Providers:
         await asyncio.gather(*(client.close() for client in self._clients.values()))
 
     async def _look(self) -> None:
-        if self._discovers:
-            await self._discover()
-        names = list(self._providers)
-        await asyncio.gather(*(self._list(name) for name in names))
+        try:
+            if self._discovers:
+                await self._discover()
+            await asyncio.gather(*(self._list(name) for name in self._providers))
+        except Exception:
+            log.exception("the providers could not be asked what they offer")
         self._has_looked = True
 
     async def _discover(self) -> None:
         """Make the first model server on the usual ports the provider `local`."""
-        found = self._providers.get("local")
+        known = self._providers.get("local")
+        found = await self._search(known)
+        if found == known:
+            return
+        for each in (self._providers, self._models, self._details):
+            each.pop("local", None)
+        if found:
+            self._providers = {"local": found, **self._providers}
+
+    async def _search(self, known: Provider | None) -> Provider | None:
         for port in await open_ports():
             provider = self._adjust(presets.local(f"http://127.0.0.1:{port}"))
-            if provider == found or await self._lists_models(provider):
-                self._providers = {"local": provider, **self._providers}
-                return
-        self._providers.pop("local", None)
-        self._models.pop("local", None)
+            if provider == known or await self._lists_models(provider):
+                return provider
+        return None
 
     async def _lists_models(self, provider: Provider) -> bool:
         with suppress(ModelError):
