@@ -31,7 +31,17 @@ KINDS: Mapping[str, str] = {
 }
 """Every way in which a model fails, by the kind that a failed turn shows."""
 
-BEFORE_OUTPUT = frozenset(list(KINDS)[:7])
+BEFORE_OUTPUT = frozenset(
+    {
+        "unreachable",
+        "unauthorized",
+        "unknown-model",
+        "rate-limited",
+        "loading",
+        "context-overflow",
+        "bad-request",
+    }
+)
 """Kinds that a server reports before it begins to answer."""
 
 OWN_FAULT = frozenset({"context-overflow", "bad-request"})
