@@ -9,7 +9,8 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from agent_worker.stage import Client, Stage, client
 from eventually import eventually
-from parley_agent_worker.claims import BEAT_S, Claims, boot_time
+from parley_agent_worker import claims as claims_module
+from parley_agent_worker.claims import BEAT_S, Claims, Hold, boot_time
 from parley_agent_worker.gateway import ClaimLost
 from parley_bus import Bus, Slot, SlotQueue
 from parley_contracts import operations as op
@@ -100,16 +101,31 @@ async def test_rule_6_a_held_claim_is_renewed_long_before_its_lease_ends(
     claims = Claims(worker, "w")
     granted = await begun(talking, worker)
     with claims.holding(granted, boot_time()) as hold:
-        renewed, beating = [hold.fresh_until], asyncio.create_task(claims.keep())
-
-        async def renewed_twice() -> bool:
-            if hold.fresh_until > renewed[-1]:
-                renewed.append(hold.fresh_until)
-            return len(renewed) > 2
-
-        await eventually(renewed_twice)
-        beating.cancel()
+        await _renewed_twice(claims, hold)
     assert granted.lease_s / 3 >= BEAT_S
+
+
+async def _renewed_twice(claims: Claims, hold: Hold) -> None:
+    """Return when two beats have renewed a claim."""
+    renewed, beating = [hold.fresh_until], asyncio.create_task(claims.keep())
+
+    async def renewed_twice() -> bool:
+        if hold.fresh_until > renewed[-1]:
+            renewed.append(hold.fresh_until)
+        return len(renewed) > 2
+
+    await eventually(renewed_twice)
+    beating.cancel()
+
+
+async def test_rule_6_beats_go_on_where_the_file_for_the_health_check_cannot_be_written(
+    talking: Client, worker: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PARLEY_HEALTH_FILE", "/nowhere/alive")
+    monkeypatch.setattr(claims_module, "BEAT_S", 0.5)
+    claims = Claims(worker, "w")
+    with claims.holding(await begun(talking, worker), boot_time()) as hold:
+        await _renewed_twice(claims, hold)
 
 
 async def test_rule_6_a_beat_tells_what_was_lost_and_what_the_owner_stopped(

@@ -88,8 +88,11 @@ class Claims:
         while True:
             try:
                 await self._beat()
+                sign_of_life()
             except ParleyError as error:
                 log.warning("no beat reached the gateway: %s", error.detail)
+            except Exception:
+                log.exception("a beat failed by a fault of ours")
             await asyncio.sleep(BEAT_S)
 
     async def _beat(self, *, patient: bool = False) -> None:
@@ -103,7 +106,6 @@ class Claims:
         else:
             reply = await self._bus.request(WORKERS_BEAT, request, timeout=BEAT_S)
         _apply(reply, holds, sent_at)
-        sign_of_life()
 
 
 def _apply(reply: BeatReply, holds: dict[str, Hold], sent_at: float) -> None:
