@@ -85,3 +85,36 @@ async def test_a_change_is_told_once_and_an_unreadable_skill_is_shown(
 
     await eventually(told_of_each)
     await providers.close()
+
+
+async def test_a_fault_while_a_worker_shows_itself_is_not_the_end_of_its_showing(
+    client: Client, bus: Bus, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class FaultyLibrary(SkillLibrary):
+        scans = 0
+
+        def scan(self) -> None:
+            self.scans += 1
+            if self.scans == 1:
+                raise RuntimeError("a fault")
+
+    monkeypatch.setattr(catalog, "RENEW_S", 0.01)
+    worker_id = new_id()
+    providers = Providers(worker_settings())
+    announcer = Announcer(
+        bus,
+        worker_id=worker_id,
+        slots=1,
+        running=lambda: 0,
+        tools=[],
+        library=FaultyLibrary([tmp_path]),
+        providers=providers,
+    )
+    announcing = asyncio.create_task(announcer.keep())
+
+    async def shown() -> bool:
+        return await entry(client, worker_id) is not None
+
+    await eventually(shown)
+    announcing.cancel()
+    await providers.close()

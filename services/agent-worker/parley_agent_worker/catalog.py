@@ -53,11 +53,10 @@ class Announcer:
     async def keep(self) -> None:
         """Show the worker until cancelled."""
         while True:
-            await self._renew()
-            if time.monotonic() - self._looked_at >= LOOK_S:
-                self._looked_at = time.monotonic()
-                await asyncio.wait([self._providers.look()])
-                await self._renew()
+            try:
+                await self._look_and_renew()
+            except Exception:
+                log.exception("the catalogue is renewed later")
             await asyncio.sleep(RENEW_S)
 
     async def withdraw(self) -> None:
@@ -67,6 +66,13 @@ class Announcer:
             await self._events.publish(CatalogChanged(worker_id=self._worker_id))
         except Unavailable as error:
             log.info("the catalogue forgets this worker by itself: %s", error.detail)
+
+    async def _look_and_renew(self) -> None:
+        await self._renew()
+        if time.monotonic() - self._looked_at >= LOOK_S:
+            self._looked_at = time.monotonic()
+            await asyncio.wait([self._providers.look()])
+            await self._renew()
 
     async def _renew(self) -> None:
         self._library.scan()
