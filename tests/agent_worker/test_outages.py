@@ -7,12 +7,16 @@ import os
 import select
 import signal
 import sys
+from asyncio.subprocess import Process
+from pathlib import Path
+from typing import Any
 
 import pytest
 from agent_worker.reading import answered, calls, kinds, said
 from agent_worker.stage import Client, Stage, client
 from eventually import PATIENCE_S, eventually
 from fakes.model_process import ModelProcess
+from parley_agent_worker.tools.program import output_of
 from parley_bus import Bus
 from parley_contracts.events import Event, ToolFinished, TurnCancelled, TurnRestarted
 from parley_contracts.subjects import cancel_subject
@@ -215,6 +219,32 @@ async def test_stopping_ends_the_program_of_a_tool_and_what_that_started(
     programs = [Ending(pid) for pid in await _programs(running_stage, "stopped")]
     assert len(programs) == 2
     await client.cancel(turn)
+    for each in programs:
+        await each.comes()
+
+
+async def test_a_call_that_is_stopped_while_its_program_starts_leaves_none_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The program runs already, and the event loop has yet to hand it over."""
+    start, handed_over = asyncio.create_subprocess_exec, asyncio.Event()
+
+    async def start_slowly(*command: str, **settings: Any) -> Process:
+        process = await start(*command, **settings)
+        await handed_over.wait()
+        return process
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", start_slowly)
+    os.mkfifo(tmp_path / "told")
+    script = f'sleep 3600 & echo "$$ $!" > {tmp_path}/told; wait'
+    calling = asyncio.create_task(output_of("sh", "-c", script))
+    told = await asyncio.to_thread((tmp_path / "told").read_text)
+    programs = [Ending(int(pid)) for pid in told.split()]
+    calling.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calling
+    handed_over.set()
+    assert len(programs) == 2
     for each in programs:
         await each.comes()
 

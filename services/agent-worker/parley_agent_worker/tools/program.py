@@ -11,7 +11,7 @@ import ctypes
 import os
 import signal
 import sys
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+from asyncio.subprocess import DEVNULL, PIPE, STDOUT, Process
 from contextlib import suppress
 
 from parley_agent_worker.tools.tool import ToolFailed
@@ -25,9 +25,27 @@ _PR_SET_PDEATHSIG = 1
 
 async def output_of(*command: str) -> str:
     """Run a program and return what it writes; raises ToolFailed when it fails or is not there."""
+    starting = asyncio.create_task(_start(*command))
+    try:
+        # A start that is cancelled would leave behind what the program has started by then.
+        process = await asyncio.shield(starting)
+        assert process.stdout
+        written = await _read(process.stdout)
+        code = await process.wait()
+    finally:
+        if starting.done():
+            _kill(starting)
+        else:
+            starting.add_done_callback(_kill)
+    if code:
+        raise ToolFailed(f"{command[0]} ended with exit code {code}: {written}")
+    return written
+
+
+async def _start(*command: str) -> Process:
     worker = os.getpid()
     try:
-        process = await asyncio.create_subprocess_exec(
+        return await asyncio.create_subprocess_exec(
             *command,
             stdin=DEVNULL,
             stdout=PIPE,
@@ -36,16 +54,13 @@ async def output_of(*command: str) -> str:
         )
     except OSError as error:
         raise ToolFailed(f"{command[0]} cannot be run: {error.strerror}.") from None
-    try:
-        assert process.stdout
-        written = await _read(process.stdout)
-        code = await process.wait()
-    finally:
+
+
+def _kill(started: asyncio.Task[Process]) -> None:
+    """End a program, if it has started, and what it has started."""
+    if not started.cancelled() and not started.exception():
         with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-    if code:
-        raise ToolFailed(f"{command[0]} ended with exit code {code}: {written}")
-    return written
+            os.killpg(started.result().pid, signal.SIGKILL)
 
 
 async def _read(stream: asyncio.StreamReader) -> str:
