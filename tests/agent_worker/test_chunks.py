@@ -15,7 +15,7 @@ from parley_agent_worker.models.base import (
     TextChunk,
     UsageChunk,
 )
-from parley_agent_worker.models.chunks import ChunkReader
+from parley_agent_worker.models.chunks import MOST_TOKENS, ChunkReader
 from parley_contracts.turns import ToolCall, Usage
 
 
@@ -59,6 +59,12 @@ def test_usage_comes_in_a_chunk_without_choices() -> None:
     }
     expected = Usage(input_tokens=9, output_tokens=4, cached_tokens=7)
     assert UsageChunk(expected) in read(STOP, {"choices": [], "usage": usage})
+
+
+def test_usage_that_no_database_can_keep_is_brought_within_bounds() -> None:
+    usage = {"prompt_tokens": 10**30, "completion_tokens": -1}
+    told, _ = read({"choices": [], "usage": usage}, STOP)
+    assert told == UsageChunk(Usage(input_tokens=MOST_TOKENS))
 
 
 def test_tool_calls_by_index_even_when_interleaved() -> None:

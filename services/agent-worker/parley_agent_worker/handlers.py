@@ -188,7 +188,7 @@ class Handlers:
         except ParleyError as refusal:
             log.error("turn %s cannot be stored: %s", request.claim.turn_id, refusal.detail)
             run.fail("unstorable", _UNSTORABLE.format(refusal.detail))
-            bare = {"text": "", "parts": (), "step": None}
+            bare = {"text": "", "parts": (), "step": None, "usage": None, "notes": ()}
             request = run.finish(slot_sequence).model_copy(update=bare)
             await ask_under_claim(self.bus, TURNS_FINISH, request)
 

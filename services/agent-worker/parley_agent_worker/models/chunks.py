@@ -25,6 +25,9 @@ from parley_agent_worker.models.base import (
 from parley_agent_worker.models.text_calls import TextCalls
 from parley_agent_worker.text import Mender, sound
 
+MOST_TOKENS = 100_000_000
+"""More than any model reads or writes in an answer; some servers tell what no database can keep."""
+
 Json = dict[str, Any]
 
 
@@ -125,9 +128,10 @@ def _reasoning(delta: Json) -> str:
 def _usage(usage: Json) -> Usage:
     read = usage.get("prompt_tokens_details") or {}
     written = usage.get("completion_tokens_details") or {}
-    return Usage(
+    told = Usage(
         input_tokens=usage.get("prompt_tokens") or 0,
         output_tokens=usage.get("completion_tokens") or 0,
         cached_tokens=read.get("cached_tokens") or 0,
         reasoning_tokens=written.get("reasoning_tokens") or 0,
     )
+    return Usage(**{name: max(0, min(count, MOST_TOKENS)) for name, count in told})
