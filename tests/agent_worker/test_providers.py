@@ -200,6 +200,23 @@ async def test_a_provider_that_is_not_there_is_named_with_the_remedy(
     assert told in failure.value.detail
 
 
+async def test_a_proxy_that_cannot_be_used_is_named_and_hinders_no_other_provider(
+    make: Make, model_server: ModelProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "socks4://127.0.0.1:1080")
+    providers = make(openai_api_key="sk-x", local_base_url=model_server.url)
+    with pytest.raises(ModelError) as failure:
+        await providers.choose("openai:x")
+    assert failure.value.kind == "unreachable"
+    assert "HTTPS_PROXY" in failure.value.detail
+    await asyncio.wait([providers.look()])
+    assert [(each.name, each.reachable) for each in providers.infos] == [
+        ("local", True),
+        ("openai", False),
+    ]
+    assert "socks4" in providers.infos[1].detail
+
+
 async def test_a_model_id_may_hold_colons_and_slashes(
     make: Make, model_server: ModelProcess
 ) -> None:

@@ -66,3 +66,11 @@ def missing(name: str) -> str:
     if name in NAMES:
         return f"The provider {name} is not set up; set {name.upper()}_API_KEY and start again."
     return f"There is no provider “{name}”; the known ones are {', '.join(NAMES)} and echo."
+
+
+def unusable(provider: Provider, error: Exception) -> str:
+    """Return the sentence for a provider to which no connection can even be tried."""
+    return (
+        f"{provider.base_url} cannot be asked ({error}); correct the address, or the proxy that "
+        "HTTP_PROXY, HTTPS_PROXY or ALL_PROXY names."
+    )

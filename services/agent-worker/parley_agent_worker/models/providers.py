@@ -208,7 +208,10 @@ class Providers:
         """Return the provider's client; the SDK is imported only when there is a server."""
         if provider not in self._clients:
             module = await asyncio.to_thread(import_module, "parley_agent_worker.models.openai")
-            self._clients.setdefault(provider, module.OpenAIModel(provider))
+            try:
+                self._clients.setdefault(provider, module.OpenAIModel(provider))
+            except Exception as error:
+                raise ModelError("unreachable", presets.unusable(provider, error)) from error
         return self._clients[provider]
 
 
