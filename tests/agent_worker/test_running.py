@@ -60,16 +60,16 @@ class Bench:
         act.__name__ = name
         return tool(act, repeatable=repeatable)
 
+    async def confirm(self) -> None:
+        self.confirmed += 1
+        if not self.claim_holds:
+            raise ClaimLost("its lease ran out")
+
     def run(self, text: str, *tools: Tool, **agent: Any) -> TurnRun:
         grant = granted(text, **agent)
 
         async def history() -> list[HistoryMessage]:
             return list(grant.history)
-
-        async def confirm() -> None:
-            self.confirmed += 1
-            if not self.claim_holds:
-                raise ClaimLost("its lease ran out")
 
         equipment = Equipment(
             providers=self.providers,
@@ -78,7 +78,7 @@ class Bench:
             emitter=Emitter(self.events.append, grant),
             journal=self.journal,
             history=history,
-            confirm=confirm,
+            confirm=self.confirm,
         )
         return TurnRun(grant, equipment)
 
@@ -162,6 +162,32 @@ async def test_rule_14_a_claim_lost_while_a_call_is_noted_keeps_the_tool_from_st
         await bench.run("[[tool write {}]]", bench.tool("write", repeatable=False)).run()
     assert bench.ran == []
     assert bench.journal.results() == [("write", "unknown")]
+
+
+async def test_rule_14_a_claim_that_is_lost_stops_the_calls_beside(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, stopped = asyncio.Event(), asyncio.Event()
+
+    async def wait() -> str:
+        begun.set()
+        try:
+            return str(await asyncio.Event().wait())
+        finally:
+            stopped.set()
+
+    async def confirm() -> None:
+        bench.confirmed += 1
+        if bench.confirmed > 1:
+            await begun.wait()
+            raise ClaimLost("its lease ran out")
+
+    monkeypatch.setattr(bench, "confirm", confirm)
+    bench.journal.open.set()
+    tools = [tool(wait, repeatable=True), bench.tool("a")]
+    with pytest.raises(ClaimLost):
+        await bench.run("[[tool wait {}]] [[tool a {}]]", *tools).run()
+    assert (stopped.is_set(), bench.ran) == (True, [])
 
 
 async def test_what_changes_nothing_runs_side_by_side_and_what_does_runs_alone(

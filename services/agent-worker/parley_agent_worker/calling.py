@@ -7,8 +7,9 @@ side, what changes something alone and in order.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from parley_bus.failpoints import failpoint
 from parley_contracts.turns import AnswerStep, Decision, ResultStep, ToolCall
@@ -47,7 +48,7 @@ class Calling:
         waiting = [call for call in pending if self._waits(call)]
         for batch in self._batches(call for call in pending if call not in waiting):
             await self.journal.settled()
-            await asyncio.gather(*(self._call(answer.number, call) for call in batch))
+            await _side_by_side(self._call(answer.number, call) for call in batch)
         if waiting:  # nobody is asked about a call that the gateway does not know yet
             await self.journal.settled()
         for call in waiting:
@@ -125,3 +126,15 @@ class Calling:
             status=result.status,
             duration_ms=result.duration_ms,
         )
+
+
+async def _side_by_side(calls: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """Run the calls to their ends; when one cannot go on, none does: the claim is lost."""
+    running = [asyncio.create_task(call) for call in calls]
+    try:
+        await asyncio.gather(*running)
+    except BaseException:
+        for each in running:
+            each.cancel()
+        await asyncio.wait(running)
+        raise
