@@ -17,6 +17,7 @@ from pathlib import Path
 
 from parley_bus import NatsContext, server_config
 from parley_contracts.permissions import SERVICES, inbox
+from ports import own_port
 
 PASSWORDS = {service: f"{service}-password" for service in SERVICES}
 _BINARY = shutil.which("nats-server", path=str(Path(sys.executable).parent)) or "nats-server"
@@ -29,7 +30,7 @@ class Broker:
         folder.mkdir(parents=True, exist_ok=True)
         self._folder = folder
         self._process: subprocess.Popen[str] | None = None
-        self.port = -1
+        self.port = own_port()
 
     @property
     def url(self) -> str:
@@ -71,8 +72,6 @@ class Broker:
         seen: list[str] = []
         for line in process.stderr:
             seen.append(line)
-            if "Listening for client connections on" in line:
-                self.port = int(line.rsplit(":", 1)[1])
             if "Server is ready" in line:
                 break
         else:

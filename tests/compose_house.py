@@ -6,12 +6,13 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import time
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
+
+from ports import own_port
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILES = ("scale", "local-models", "debug")
@@ -45,7 +46,7 @@ class ComposeHouse:
     def __init__(self, folder: Path, *profiles: str, **variables: str) -> None:
         self.folder = folder
         self.project = f"parley-test-{uuid4().hex[:8]}"
-        self.port, self.entrance_port = _free_ports(2)
+        self.port, self.entrance_port = own_port(), own_port()
         kept = {name: value for name, value in os.environ.items() if not OURS.search(name)}
         self.environment = {
             **kept,
@@ -145,11 +146,3 @@ class ComposeHouse:
         while {each["State"]["Health"]["Status"] for each in self.inspect(*containers)} != {wanted}:
             assert time.monotonic() < until, self.compose("ps", "--all")
             time.sleep(0.2)
-
-
-def _free_ports(count: int) -> list[int]:
-    probes = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [int(probe.getsockname()[1]) for probe in probes]
-    for probe in probes:
-        probe.close()
-    return ports

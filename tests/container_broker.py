@@ -6,7 +6,7 @@ import shutil
 from pathlib import Path
 
 from broker import PASSWORDS, Broker
-from container_network import LISTEN_ON, free_port, reachable
+from container_network import LISTEN_ON, reachable
 from docker.models.containers import Container
 from parley_bus import server_config
 from testcontainers.core.container import DockerContainer
@@ -19,7 +19,6 @@ class ContainerBroker(Broker):
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
-        self.port = free_port()
         self._running: DockerContainer | None = None
 
     @property

@@ -6,7 +6,6 @@ would make browsers break off the connections that they are about to make (ERR_N
 
 from __future__ import annotations
 
-import socket
 import sys
 
 from testcontainers.core.container import DockerContainer
@@ -23,11 +22,3 @@ def reachable(container: DockerContainer, port: int) -> DockerContainer:
         return container.with_kwargs(network_mode="host")
     container.ports[f"{port}/tcp"] = (LOOPBACK, port)  # type: ignore[assignment]
     return container
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port

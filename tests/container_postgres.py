@@ -6,12 +6,13 @@ import time
 from pathlib import Path
 
 import psycopg
-from container_network import LISTEN_ON, LOOPBACK, free_port, reachable
+from container_network import LISTEN_ON, LOOPBACK, reachable
 from eventually import PATIENCE_S
 from parley_contracts.base import new_id
 from parley_gateway.store.database import database_url
 from parley_gateway.store.migrate import migrate
 from parley_gateway.store.schema import metadata
+from ports import own_port
 from psycopg.sql import SQL
 from sqlalchemy import URL
 from testcontainers.core.container import DockerContainer
@@ -24,7 +25,7 @@ class ContainerPostgres:
     """One server with one migrated database that is emptied for each test."""
 
     def __init__(self) -> None:
-        self._port = free_port()
+        self._port = own_port()
         container = DockerContainer(IMAGE).with_env("POSTGRES_USER", OWNER)
         container.with_env("POSTGRES_PASSWORD", OWNER).with_env("PGPORT", str(self._port))
         container.with_command(f"postgres -c fsync=off -c listen_addresses={LISTEN_ON}")

@@ -1,4 +1,4 @@
-"""A whole Parley for tests: the real `up` on a data folder of its own, on ports that were free.
+"""A whole Parley for tests: the real `up` on a data folder of its own, on ports of its own.
 
 Two fixtures of tests/conftest.py start it: `house` is one for the whole session, in which a test
 keeps to threads of its own; `make_house` makes houses for tests that kill, stop or configure.
@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
+
+from ports import own_port
 
 LIMIT_S = 120.0
 """Nothing that is waited for here takes nearly as long; past it a test fails instead of hanging."""
@@ -82,7 +84,7 @@ class House:
     def begin(self) -> None:
         """Start without waiting for anything."""
         self._terminal = Terminal()
-        ports = ("--web-port", "0", "--nats-port", "0")
+        ports = ("--web-port", str(own_port()), "--nats-port", str(own_port()))
         self._process = subprocess.Popen(
             [*self._command(), "up", "--data", str(self.data), *ports, *self._options],
             env=self._environment,
