@@ -82,23 +82,29 @@ async def gateway(connect: Connect) -> Bus:
 
 
 @pytest.fixture
-async def quick_redelivery(gateway: Bus) -> None:
-    """Let the server give unacknowledged turns to another sooner than it does in earnest."""
-    await _redeliver_after(gateway, 1)
+def redeliver_after(gateway: Bus) -> Callable[[int], Awaitable[None]]:
+    """Let the server give unacknowledged turns to another after so many seconds."""
+
+    async def after(seconds: int) -> None:
+        name = f"{TURNS.name}.{TURNS.durable}"
+        config = (await jetstream.call(gateway, f"CONSUMER.INFO.{name}"))["config"]
+        config["ack_wait"] = seconds * 1_000_000_000
+        request = {"stream_name": TURNS.name, "config": config, "action": "update"}
+        await jetstream.call(gateway, f"CONSUMER.CREATE.{name}", request)
+
+    return after
 
 
 @pytest.fixture
-async def no_redelivery(gateway: Bus) -> None:
+async def quick_redelivery(redeliver_after: Callable[[int], Awaitable[None]]) -> None:
+    """Let unacknowledged turns come again sooner than they do in earnest."""
+    await redeliver_after(1)
+
+
+@pytest.fixture
+async def no_redelivery(redeliver_after: Callable[[int], Awaitable[None]]) -> None:
     """Let no turn come again within a test, unless it is given back."""
-    await _redeliver_after(gateway, 600)
-
-
-async def _redeliver_after(gateway: Bus, seconds: int) -> None:
-    name = f"{TURNS.name}.{TURNS.durable}"
-    config = (await jetstream.call(gateway, f"CONSUMER.INFO.{name}"))["config"]
-    config["ack_wait"] = seconds * 1_000_000_000
-    request = {"stream_name": TURNS.name, "config": config, "action": "update"}
-    await jetstream.call(gateway, f"CONSUMER.CREATE.{name}", request)
+    await redeliver_after(600)
 
 
 @pytest.fixture

@@ -268,8 +268,8 @@ async def test_rule_12_a_late_acknowledgement_removes_nothing_after_a_wipe(
         else:
             await asyncio.Event().wait()
 
+    before = await turns.put("a", DUE)  # the handler compares with it
     working = SlotQueue(worker, TURNS).consume(hold, room=2)
-    before = await turns.put("a", DUE)
     await begun.get()
     await asyncio.to_thread(broker.wipe)
     await made.wait()

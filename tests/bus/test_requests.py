@@ -218,7 +218,7 @@ async def test_a_stop_under_load_loses_no_request(
     async def ask() -> int:
         asked = 0
         while not stopped.is_set():
-            await worker.request(WORKERS_BEAT, BEAT, timeout=5)
+            await worker.request(WORKERS_BEAT, BEAT, timeout=60)
             asked += 1
         return asked
 
