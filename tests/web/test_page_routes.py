@@ -21,20 +21,25 @@ class Patches:
     """Reads a page's stream."""
 
     def __init__(self, response: httpx2.Response) -> None:
-        self._lines = response.aiter_lines()
+        self._coming = _patches(response)
         self.seen: list[list[str]] = []
 
     async def until(self, name: str, place: str, content: str) -> list[str]:
-        """Return the first patch of that kind and place with this content, and keep the rest."""
+        """Return the next patch of that kind and place with this content; what follows is kept."""
         async with asyncio.timeout(LIMIT_S):
-            async for line in self._lines:
-                if not line.startswith("data: "):
-                    continue
-                for patch in json.loads(line[6:]):
-                    self.seen.append(patch)
-                    if patch[:2] == [name, place] and content in patch[-1]:
-                        return list(patch)
+            async for patch in self._coming:
+                self.seen.append(patch)
+                if patch[:2] == [name, place] and content in patch[-1]:
+                    return patch
         raise AssertionError(f"the stream ended after {[each[:2] for each in self.seen]}")
+
+
+async def _patches(response: httpx2.Response) -> AsyncIterator[list[str]]:
+    """Yield the patches one by one, of which a frame holds as many as there were at its time."""
+    async for line in response.aiter_lines():
+        if line.startswith("data: "):
+            for patch in json.loads(line.removeprefix("data: ")):
+                yield patch
 
 
 @asynccontextmanager
@@ -165,14 +170,16 @@ async def test_the_stream_of_another_page_tells_of_every_threads_activity(api: A
 
 async def test_a_running_answer_is_in_the_snapshot_of_whoever_comes_later(api: Api) -> None:
     thread = await api.new_thread()
-    accepted = await api.send(thread, "[[slow 0.3]] one two three four five six seven eight")
+    accepted = await api.send(thread, "[[slow 0.5]] [[long 1000]]")
     turn = accepted["turn"]["id"]
     async with stream(api, thread) as first:
-        await first.until("replace", f"tail-{turn}-0", "two")
+        await first.until("replace", f"tail-{turn}-0", "word2")
         async with stream(api, thread) as second:
-            snapshot = await second.until("replace", "running", "one")
-            assert "two" in snapshot[2]
-            await second.until("append", "messages", "seven eight")
+            snapshot = await second.until("replace", "running", "word1")
+            assert "word2" in snapshot[2]
+            await second.until("replace", f"tail-{turn}-0", "word4")
+            await api.call("POST", f"/api/turns/{turn}/cancel")
+            await second.until("append", "messages", "word3 word4")
 
 
 async def test_static_files_are_asked_for_again_and_know_their_kind(api: Api) -> None:
