@@ -15,6 +15,8 @@ from parley_contracts.events import CatalogChanged, TextDelta
 from raw_stream import gateway_of, stalled_stream
 
 FIRST_SLOW = "[[slow 0.8]] one two three four five six seven eight"
+FOR_LONG = "[[slow 0.8]] [[long 1000]]"
+"""An answer that is being written for as long as a test may need; it stops it in the end."""
 
 
 def text_of(events: list[ServerEvent]) -> str:
@@ -87,18 +89,21 @@ async def test_rule_23_snapshot_and_stream_make_the_whole_answer(api: Api) -> No
     thread = await api.new_thread()
     async with api.events(thread) as events:
         await events.opened()
-        await api.send(thread, "[[think quietly]] " + FIRST_SLOW)
+        await api.send(thread, f"[[think quietly]] {FOR_LONG}")
         for _ in range(3):
             await events.until("text_delta")
     opened = await api.call("GET", f"/api/threads/{thread}")
     turn = opened["turn"]
     assert turn["reasoning"]
     async with api.events(thread, after=opened["last_event_id"]) as events:
-        rest = await events.until(*CLOSING)
+        more = await events.until("text_delta")
+        await api.call("POST", f"/api/turns/{turn['id']}/cancel")
+        rest = more + await events.until(*CLOSING)
     fresh = [
         each
         for each in rest
-        if (each.data["attempt"], each.data["number"]) > (turn["attempt"], turn["number"])
+        if each.data.get("turn_id") == turn["id"]
+        and (each.data["attempt"], each.data["number"]) > (turn["attempt"], turn["number"])
     ]
     assert turn["text"]
     assert turn["text"] + text_of(fresh) == rest[-1].data["message"]["text"]

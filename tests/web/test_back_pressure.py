@@ -28,7 +28,7 @@ async def test_what_waits_is_answered_in_turn_and_fills_no_memory(
 ) -> None:
     house = make_house("--turns-per-worker", "1").start()
     async with Api(house.url, house.token) as api:
-        blocking = (await api.send(await api.new_thread(), "[[slow 3600]] one two"))["turn"]["id"]
+        blocking = await running(api, "[[slow 3600]] one two")
         threads = [await api.new_thread() for _ in range(THREADS)]
         await send_to_each(api, threads)
         turns = json.loads(house.parley("status", "--json").stdout)["gateway"]["turns"]
@@ -49,6 +49,16 @@ async def test_what_waits_is_answered_in_turn_and_fills_no_memory(
     assert_fair(order)
     print(sample := (full, resident_mib(house, MOST_MIB)))
     assert all(each[name] < most for each in sample for name, most in MOST_MIB.items()), sample
+
+
+async def running(api: Api, text: str) -> str:
+    """Send to a thread of its own; return the turn once it says something."""
+    thread = await api.new_thread()
+    async with api.events(thread) as events:
+        await events.opened()
+        turn = str((await api.send(thread, text))["turn"]["id"])
+        await events.until("text_delta")
+    return turn
 
 
 async def send_to_each(api: Api, threads: list[str]) -> None:

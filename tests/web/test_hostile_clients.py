@@ -59,7 +59,7 @@ def test_every_call_refuses_nonsense_in_a_sentence(own: House) -> None:
         @given(case=cases)
         @settings(max_examples=EXAMPLES, suppress_health_check=list(HealthCheck))
         def try_it(case: Any) -> None:
-            answer = case.call(headers=headers)
+            answer = case.call(headers=headers, timeout=LIMIT_S)
             checks = [not_a_server_error, response_schema_conformance]
             case.validate_response(answer, checks=checks)
             if answer.status_code >= 400:
