@@ -90,7 +90,7 @@ class ConfiguredBroker(Broker):
         path = self._folder / "nats.conf"
         text = path.read_text()
         for written, here in (
-            ("0.0.0.0:4222", "127.0.0.1:-1"),
+            ("0.0.0.0:4222", f"127.0.0.1:{self.port}"),
             ("127.0.0.1:8222", "127.0.0.1:-1"),
             ("jetstream {", f"jetstream {{\n    store_dir: {self._folder / 'store'}"),
         ):

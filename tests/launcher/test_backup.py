@@ -9,11 +9,12 @@ from pathlib import Path
 import httpx2
 import pytest
 from broken_storage import small_disk
-from house import House
+from house import LIMIT_S, House
 
 
 def api_of(house: House) -> httpx2.Client:
-    return httpx2.Client(base_url=house.url, headers={"Authorization": f"Bearer {house.token}"})
+    headers = {"Authorization": f"Bearer {house.token}"}
+    return httpx2.Client(base_url=house.url, headers=headers, timeout=LIMIT_S)
 
 
 def thread_of(stderr: str) -> str:
@@ -27,7 +28,7 @@ def test_a_backup_taken_while_it_runs_restores_into_another_installation(
     thread = thread_of(house.parley("send", "--agent", "echo", "[[think x]]remember me").stderr)
     api = api_of(house)
     fork = api.post(f"/api/threads/{thread}/fork", json={}).json()["id"]
-    browser = httpx2.Client(base_url=house.url)
+    browser = httpx2.Client(base_url=house.url, timeout=LIMIT_S)
     assert browser.post("/api/login", json={"token": house.token}).status_code == 204
     running = house.following("send", "--agent", "echo", "[[slow 600]] one two")
     assert running.stdout
@@ -52,7 +53,8 @@ def test_a_backup_taken_while_it_runs_restores_into_another_installation(
     texts = [each["text"] for each in shown.get(f"/api/threads/{thread}").json()["messages"]]
     assert texts == ["[[think x]]remember me", "remember me"]
     assert other.token != house.token
-    signed_in = httpx2.get(f"{other.url}/api/threads", cookies=dict(browser.cookies))
+    cookies = dict(browser.cookies)
+    signed_in = httpx2.get(f"{other.url}/api/threads", cookies=cookies, timeout=LIMIT_S)
     assert signed_in.status_code == 200, "the browser's sign-in came along"
     found = other.parley("send", "--thread", thread, "[[think x]]goes on")
     assert (found.returncode, found.stdout) == (0, "goes on\n")

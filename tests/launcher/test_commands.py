@@ -10,7 +10,7 @@ from pathlib import Path
 
 import httpx2
 import pytest
-from house import House
+from house import LIMIT_S, House
 
 CALCULATION = 'it is [[tool calculator {"expression": "6*7"}]]'
 SLOWLY = "[[slow 600]] one two three"
@@ -23,7 +23,7 @@ def thread_of(stderr: str) -> str:
 def stop(house: House, thread: str) -> None:
     """Stop the answer that is being written in a thread."""
     headers = {"Authorization": f"Bearer {house.token}"}
-    with httpx2.Client(base_url=house.url, headers=headers) as api:
+    with httpx2.Client(base_url=house.url, headers=headers, timeout=LIMIT_S) as api:
         turn = api.get(f"/api/threads/{thread}").json()["thread"]["open_turn"]
         assert api.post(f"/api/turns/{turn}/cancel").status_code == 200
 

@@ -7,7 +7,7 @@ from base64 import b64decode
 
 import httpx2
 from eventually import eventually
-from house import House
+from house import LIMIT_S, House
 from parley_bus import Bus, NatsContext, jetstream
 from parley_contracts.subjects import TURNS
 from parley_launcher.broker import context_file
@@ -23,7 +23,7 @@ async def test_what_nothing_can_read_reaches_the_owner(house: House) -> None:
     await bus.close()
     letter = f"PARLEY_TURNS-{sequence}"
     headers = {"Authorization": f"Bearer {house.token}"}
-    async with httpx2.AsyncClient(base_url=house.url, headers=headers) as api:
+    async with httpx2.AsyncClient(base_url=house.url, headers=headers, timeout=LIMIT_S) as api:
 
         async def kept() -> bool:
             return (await api.get(f"/api/letters/{letter}")).status_code == 200

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from eventually import eventually
+from eventually import PATIENCE_S, eventually
 from parley_launcher import process as process_module
 from parley_launcher.errors import Trouble
 from parley_launcher.house import Program
@@ -135,7 +135,7 @@ async def test_what_it_left_behind_ends_with_it(tmp_path: Path) -> None:
     (left,) = await signpost.hear()
     ending = os.pidfd_open(int(left))
     os.kill(await watched.starts.get(), signal.SIGKILL)
-    ended, _, _ = await asyncio.to_thread(select.select, [ending], [], [], 30.0)
+    ended, _, _ = await asyncio.to_thread(select.select, [ending], [], [], PATIENCE_S)
     assert ended, "the child outlived its parent"
     os.close(ending)
     await watched.stop()
@@ -319,7 +319,7 @@ async def test_rule_19_a_killed_launcher_leaves_no_process(tmp_path: Path) -> No
     child = os.pidfd_open(int(await killed.stdout.readline()))
     killed.kill()
     await killed.wait()
-    ended, _, _ = await asyncio.to_thread(select.select, [child], [], [], 30.0)
+    ended, _, _ = await asyncio.to_thread(select.select, [child], [], [], PATIENCE_S)
     assert ended, "the child outlived its launcher"
     os.close(child)
 

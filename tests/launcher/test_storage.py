@@ -99,9 +99,8 @@ async def test_a_full_disk_is_named_and_when_there_is_room_it_goes_on(
     house = make_house(data=disk.path / "data").start()
     owner = Owner(house)
     assert await owner.send("before") == ""
-    assert await owner.send("[[slow 0.02]] [[long 500]]") == ""
+    assert await owner.send("[[slow 0.05]] [[long 500]]") == ""
     assert await owner.send("waits") == ""
-    house.wait_for("Parley is running")
     disk.fill()
     # What fits into the files as they are is still taken, and then answered.
     while not (refused := await owner.send("much" * 5000)):
@@ -156,8 +155,8 @@ async def test_a_damaged_page_is_named_and_a_backup_heals(
     ill = Owner(house)
     ill.thread = owner.thread
     await eventually(ill.is_up)
+    await eventually(lambda: ill.hears(DAMAGED))
     assert DAMAGED in await ill.send("refused")
-    assert await ill.hears(DAMAGED)
     assert status_says(house, DAMAGED)
     house.stop()
     assert house.parley("restore", backup).returncode == 0
@@ -205,7 +204,7 @@ async def test_a_damaged_store_of_the_broker_begins_anew(
         if file.is_file():
             file.write_bytes(b"nonsense" * 100)
     house.start()
-    assert "is damaged; it begins anew" in house.output
+    house.wait_for("is damaged; it begins anew")
     sent = house.parley("send", "--agent", "echo", "[[think x]]after")
     assert (sent.returncode, sent.stdout) == (0, "after\n")
     house.stop()
