@@ -12,12 +12,15 @@ from parley_launcher.web import Web
 BUILT_IN = "echo:"
 LOOK_S = 3.0
 """How long the first look of a worker at the model servers may take."""
+START_S = 60.0
+"""How long the first worker may take to show itself, which on a slow machine is no short time."""
 ASK_AGAIN_S = 0.2
 
 
 async def found(web: Web) -> list[str]:
     """Ask the page's server what the workers found; return it as lines for a person."""
-    deadline = asyncio.get_running_loop().time() + LOOK_S
+    now = asyncio.get_running_loop().time
+    deadline, shown = now() + START_S, False
     while True:
         try:
             catalog = await asyncio.to_thread(web.read, "/api/catalog")
@@ -26,7 +29,9 @@ async def found(web: Web) -> list[str]:
         lines = list(lines_of(catalog))
         if any(each["detail"] for each in catalog["providers"]):
             return lines
-        if asyncio.get_running_loop().time() > deadline:
+        if catalog["workers"] and not shown:
+            deadline, shown = now() + LOOK_S, True
+        if now() > deadline:
             return lines
         await asyncio.sleep(ASK_AGAIN_S)
 
