@@ -34,7 +34,7 @@ COPIES = {"postgres": 1, "nats": 3, "gateway": 2, "agent-worker": WORKERS, "web"
 IMAGE = "postgres:17-alpine"
 OWNER = "parley"
 NATS_SERVER = Path(sysconfig.get_path("scripts")) / "nats-server"
-START_LIMIT_S = 60.0
+START_LIMIT_S = 120.0
 _HOUSES = count()
 
 

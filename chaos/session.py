@@ -32,7 +32,7 @@ PEOPLE = 12
 TURNS_A_FAULT = 15
 QUIET_LIMIT_S = 150.0
 """What has not ended so long after the last fault and the last message is stuck."""
-HEARD_LIMIT_S = 10.0
+HEARD_LIMIT_S = 60.0
 POLL_S = 0.2
 ASK_LIMIT_S = 2.0
 

@@ -21,6 +21,7 @@ from parley_gateway.defaults import ensure_agents
 from parley_gateway.handlers import Handlers
 from parley_gateway.service import Gateway
 from parley_gateway.store.database import Database
+from patient_bus import PatientBus
 from sqlalchemy import URL
 
 TOKEN = "the owner's token"
@@ -41,7 +42,7 @@ class GatewayHouse:
     async def send(self, text: str, thread: str = "t", **fields: str) -> Accepted:
         """Send a message as the owner."""
         command = SendMessage.model_validate({"thread_id": thread, "text": text, **fields})
-        return await self.owner.request(op.MESSAGES_SEND, command, timeout=PATIENCE_S)
+        return await self.owner.request(op.MESSAGES_SEND, command)
 
     async def view(self, thread: str = "t") -> ThreadView:
         """Open a thread."""
@@ -153,9 +154,10 @@ async def running_gateway(url: URL, broker: Broker, clock: Clock) -> AsyncIterat
     """Run a gateway until the block ends; its operations are served when the block begins."""
     database = Database(url, clock)
     await ensure_agents(database.writer)
-    bus, owner, worker = [
-        await Bus.connect(broker.context(name), name=name)
-        for name in ("gateway", "owner", "agent-worker")
+    bus = await Bus.connect(broker.context("gateway"), name="gateway")
+    owner, worker = [
+        await PatientBus.connect(broker.context(name), name=name)
+        for name in ("owner", "agent-worker")
     ]
     gateway = Gateway(database, bus, TOKEN)
     gateway.start()

@@ -25,6 +25,7 @@ from parley_contracts.events import CLOSING, AnyEvent, Event
 from parley_contracts.messages import SendMessage
 from parley_contracts.threads import CreateThread, ImportMessage, ImportThread, ReadThread
 from parley_contracts.turns import CancelTurn, Turn, TurnRef
+from patient_bus import PatientBus
 from pydantic import TypeAdapter
 
 OURS = ("PARLEY_", "NATS_", "LOCAL_", "OPENAI_", "ANTHROPIC_", "OPENROUTER_", "DATABASE_URL")
@@ -219,7 +220,7 @@ def worker_settings(**settings: Any) -> WorkerSettings:
 @asynccontextmanager
 async def client(stage: Stage) -> AsyncIterator[Client]:
     """Connect a client, which hears all events from now on."""
-    bus = await Bus.connect(stage.broker.context("owner"), name="test")
+    bus = await PatientBus.connect(stage.broker.context("owner"), name="test")
     await _answering(bus)
     talking = Client(bus)
     following = asyncio.create_task(talking.follow((await Events(bus).bounds())[1]))
@@ -233,7 +234,7 @@ async def _answering(bus: Bus) -> None:
 
     async def answers() -> bool:
         try:
-            await bus.request(op.SYSTEM_STATUS, Empty())
+            await bus.request(op.SYSTEM_STATUS, Empty(), timeout=5)
             await Events(bus).bounds()
         except Unavailable:
             return False

@@ -24,7 +24,7 @@ async def browser() -> AsyncIterator[Browser]:
     """One Chromium for the session."""
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(
-            executable_path=_executable(playwright), args=["--no-sandbox"]
+            executable_path=_executable(playwright), args=["--no-sandbox"], timeout=LIMIT_MS
         )
         yield launched
         await launched.close()
@@ -34,6 +34,7 @@ async def browser() -> AsyncIterator[Browser]:
 async def sign_in(browser: Browser, house: House) -> StorageState:
     """What a browser keeps that has opened the printed link."""
     context = await browser.new_context()
+    context.set_default_timeout(LIMIT_MS)
     page = await context.new_page()
     await page.goto(f"{house.url}/#token={house.token}")
     await page.wait_for_selector("#composer")
@@ -72,7 +73,7 @@ async def open_page(
     assert complaints == []
 
 
-EXPECTED = re.compile("status of 4|net::ERR_")
+EXPECTED = re.compile("status of (4|503)|net::ERR_")
 """What Chromium says of refusals and of outages: tests that cause them look at the page for it."""
 
 

@@ -12,7 +12,6 @@ from container_postgres import ContainerPostgres
 from eventually import PATIENCE_S, eventually
 from gateway_house import TOKEN, GatewayHouse, running_gateway
 from gateway_store import Clock, Store
-from parley_bus import Bus
 from parley_contracts import operations as op
 from parley_contracts.base import Empty
 from parley_contracts.errors import Conflict, Invalid, NotFound, TooMany, Unauthorized, Unavailable
@@ -37,6 +36,7 @@ from parley_gateway.defaults import ensure_agents
 from parley_gateway.handlers import Handlers
 from parley_gateway.store import messages
 from parley_gateway.store.claims import LEASE_S
+from patient_bus import PatientBus
 from sqlalchemy import URL
 
 
@@ -310,7 +310,7 @@ async def test_fifty_megabytes_of_history_pass_the_bus_in_pages(house: GatewayHo
     page = tuple(ImportMessage(role="user", text=text) for _ in range(40))
     for number in range(14):
         command = ImportThread(id="long", messages=page, offset=number * 40, last=number == 13)
-        await house.owner.request(op.THREADS_IMPORT, command, timeout=30)
+        await house.owner.request(op.THREADS_IMPORT, command)
     await house.send("and now?", "long")
     _, reply = await house.taken("long")
     count, before = len(reply.history), reply.history_before
@@ -322,7 +322,7 @@ async def test_fifty_megabytes_of_history_pass_the_bus_in_pages(house: GatewayHo
 
 
 async def test_sign_in_and_out(house: GatewayHouse, broker: Broker) -> None:
-    web = await Bus.connect(broker.context("web"), name="web")
+    web = await PatientBus.connect(broker.context("web"), name="web")
     signed_in = await web.request(op.SESSIONS_SIGN_IN, SignIn(token=TOKEN, label="Firefox"))
     checked = await web.request(op.SESSIONS_CHECK, CheckSession(secret=signed_in.secret))
     assert checked.id == signed_in.id

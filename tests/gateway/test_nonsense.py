@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from broker import Broker
+from eventually import PATIENCE_S
 from gateway_house import GatewayHouse, running_gateway
 from gateway_store import Clock
 from hypothesis import HealthCheck, given, settings
@@ -83,7 +84,7 @@ async def refusal_of(
 ) -> ParleyError | None:
     """Send a request as it is; return how it was refused, if it was."""
     try:
-        reply_of(await house.owner.ask(operation.subject, body))
+        reply_of(await house.owner.ask(operation.subject, body, timeout=PATIENCE_S))
     except ParleyError as refusal:
         return refusal
     return None

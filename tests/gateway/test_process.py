@@ -26,6 +26,7 @@ from parley_contracts.messages import SendMessage
 from parley_contracts.threads import CreateThread, ReadThread
 from parley_gateway.store import migrate as migrating
 from parley_gateway.store.database import FILE_NAME, database_url
+from patient_bus import PatientBus
 
 FIXTURE = Path(__file__).parent / "fixtures" / "0.1.0"
 Start = Callable[..., Awaitable[Process]]
@@ -58,7 +59,7 @@ async def start(broker: Broker, tmp_path: Path) -> AsyncIterator[Start]:
 
 @pytest.fixture
 async def owner(broker: Broker) -> AsyncIterator[Bus]:
-    bus = await Bus.connect(broker.context("owner"), name="owner")
+    bus = await PatientBus.connect(broker.context("owner"), name="owner")
     yield bus
     await bus.close()
 
@@ -68,7 +69,7 @@ async def serving(owner: Bus) -> None:
 
     async def answers() -> bool:
         try:
-            await owner.request(op.SYSTEM_STATUS, Empty())
+            await owner.request(op.SYSTEM_STATUS, Empty(), timeout=5)
         except Unavailable:
             return False
         return True
