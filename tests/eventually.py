@@ -9,9 +9,9 @@ PATIENCE_S = 120.0
 """So long that only a test that fails gets there."""
 
 
-async def eventually(holds: Callable[[], Awaitable[bool]]) -> None:
+async def eventually(holds: Callable[[], Awaitable[bool]], *, within: float = PATIENCE_S) -> None:
     """Return as soon as the condition holds."""
-    async with asyncio.timeout(PATIENCE_S):
+    async with asyncio.timeout(within):
         while True:
             if await holds():
                 return

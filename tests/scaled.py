@@ -14,6 +14,9 @@ from eventually import eventually
 from chaos.house import House as Scaled
 from chaos.scaled import scaled_house
 
+START_S = 240.0
+"""Thirteen processes start at once."""
+
 
 class ScaledParley:
     """Runs in a thread of its own until `stop`; whoever asks for its address gets both in turn."""
@@ -62,4 +65,4 @@ async def ready(house: Scaled) -> None:
                 return False
             return all(each.status_code == httpx2.codes.OK for each in answers)
 
-        await eventually(is_ready)
+        await eventually(is_ready, within=START_S)

@@ -28,7 +28,7 @@ THREADS = 6
 
 
 async def test_one_command_leads_to_a_streamed_answer(installation: ComposeHouse) -> None:
-    async with httpx2.AsyncClient(base_url=installation.url) as browser:
+    async with httpx2.AsyncClient(base_url=installation.url, timeout=LIMIT_S) as browser:
         answer = await browser.post("/api/login", json={"token": installation.token})
         assert answer.status_code == 204
         assert (await browser.get("/api/threads")).status_code == 200

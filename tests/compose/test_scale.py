@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from api_client import Api
 from compose_house import ComposeHouse
+from eventually import eventually
 from house import House
 from moved_house import Moving, packed, seen
 from pressure import Pressure
@@ -71,8 +72,12 @@ def test_no_container_can_write_to_its_root_file_system(scaled: ComposeHouse) ->
 
 
 async def test_three_workers_are_at_work(scaled: ComposeHouse) -> None:
-    catalog = await Api(scaled.entrance, scaled.token).call("GET", "/api/catalog")
-    assert len(catalog["workers"]) == 3
+    api = Api(scaled.entrance, scaled.token)
+
+    async def three_show_themselves() -> bool:
+        return len((await api.call("GET", "/api/catalog"))["workers"]) == 3
+
+    await eventually(three_show_themselves)
 
 
 async def test_what_one_web_accepts_the_other_one_shows(scaled: ComposeHouse) -> None:
