@@ -195,7 +195,8 @@ async def test_a_stream_ends_when_its_session_is_revoked(api: Api, house: House)
             await browser.call("POST", "/api/logout", status=204)
             await events.ended()
             thread = await api.new_thread()
-            assert (await mine.until("thread_changed"))[-1].data["thread_id"] == thread
+            while (await mine.until("thread_changed"))[-1].data["thread_id"] != thread:
+                pass  # other tests' turns may still end
 
 
 async def test_the_stream_cannot_be_buffered_or_kept(api: Api) -> None:
