@@ -286,7 +286,10 @@ async def test_rule_12_a_late_acknowledgement_removes_nothing_after_a_wipe(
 async def test_rule_22_a_follower_is_told_of_a_wipe_and_can_begin_again(
     broker: Broker, gateway: Bus, web: Bus
 ) -> None:
-    gateway.on_reconnect(lambda: make_topology(gateway))
+    async def make() -> None:
+        await make_topology(gateway)
+
+    gateway.on_reconnect(make)
     published, reader = Events(gateway), Events(web)
     _, last = await reader.bounds()
     old = await published.publish(delta(0))

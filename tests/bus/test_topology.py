@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
-from parley_bus import Bus, SlotQueue, jetstream, make_topology
+from parley_bus import Bus, SlotQueue, jetstream, make_topology, remove_stream
 from parley_contracts.errors import Unavailable
 from parley_contracts.subjects import CATALOG_BUCKET, DELIVERIES, EVENTS, TURNS
 from parley_contracts.turns import TurnSlot
@@ -59,6 +59,14 @@ async def test_what_is_right_is_left_alone_and_what_differs_is_corrected(
     kept = await SlotQueue(gateway, TURNS).peek("a")
     assert kept and kept.sequence == sequence
     assert updates.empty()
+
+
+async def test_what_was_missing_is_told(gateway: Bus) -> None:
+    assert await make_topology(gateway) == set()
+    for name in (TURNS.name, EVENTS.name):
+        await remove_stream(gateway, name)
+    assert await make_topology(gateway) == {TURNS.name, EVENTS.name}
+    assert await make_topology(gateway) == set()
 
 
 async def test_several_gateways_may_make_them_at_once(connect: Connect) -> None:

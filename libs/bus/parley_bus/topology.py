@@ -37,18 +37,22 @@ class StreamDamaged(Unavailable):
         self.name = name
 
 
-async def make_topology(bus: Bus, *, replicas: int = 1) -> None:
-    """Make what is missing and correct what differs.
+async def make_topology(bus: Bus, *, replicas: int = 1) -> set[str]:
+    """Make what is missing and correct what differs; return the names of streams that were missing.
 
     Raises Unavailable when something cannot be made, StreamDamaged when that is for its storage.
     """
+    missing = set()
     for slots in (TURNS, DELIVERIES):
         with _telling(slots.name):
-            await _make_stream(bus, _slot_stream(slots, replicas))
+            if await _make_stream(bus, _slot_stream(slots, replicas)):
+                missing.add(slots.name)
             await _make_durable(bus, slots)
     for wanted in (_event_stream(replicas), _catalog(replicas)):
         with _telling(wanted["name"]):
-            await _make_stream(bus, wanted)
+            if await _make_stream(bus, wanted):
+                missing.add(wanted["name"])
+    return missing
 
 
 @contextmanager
@@ -122,13 +126,15 @@ def _catalog(replicas: int) -> dict[str, Any]:
     }
 
 
-async def _make_stream(bus: Bus, wanted: dict[str, Any]) -> None:
+async def _make_stream(bus: Bus, wanted: dict[str, Any]) -> bool:
+    """Make a stream as it is wanted; return whether it was missing."""
     name = wanted["name"]
     config = await _config(bus, f"STREAM.INFO.{name}")
     if config is None:
         await _create_stream(bus, wanted)
     elif _differs(config, wanted):
         await jetstream.call(bus, f"STREAM.UPDATE.{name}", {**config, **wanted})
+    return config is None
 
 
 async def _config(bus: Bus, question: str) -> dict[str, Any] | None:

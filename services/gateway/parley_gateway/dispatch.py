@@ -18,6 +18,7 @@ from parley_contracts.subjects import TURNS
 from parley_contracts.turns import TurnSlot
 from pydantic import ValidationError
 
+from parley_gateway.refusals import Refusals
 from parley_gateway.respite import Respite
 from parley_gateway.store.database import Database
 from parley_gateway.store.dispatching import DUE, Due, judge
@@ -49,8 +50,7 @@ class Dispatcher:
         self._respite = respite
         self._looks: dict[Due, Look] = {}
         self._at_once = True
-        self.refused = False
-        """Whether the stream has not taken what it was last given."""
+        self.refusals = Refusals()
 
     async def change(self, thread_id: str, change: SlotChange) -> None:
         """Do what a transaction wants with a slot; what fails here a sweep repairs."""
@@ -117,17 +117,16 @@ class Dispatcher:
         return True
 
     async def _put(self, thread_id: str, slot: TurnSlot) -> bool:
-        """Fill a slot; False when something is in it."""
+        """Fill a slot; False when something is in it, which proves nothing of the stream."""
         try:
             await self._slots.put(thread_id, slot)
-            taken = True
         except SlotOccupied:
-            taken = False
+            return False
         except Unavailable:
-            self.refused = True
+            self.refusals.add()
             raise
-        self.refused = False
-        return taken
+        self.refusals.clear()
+        return True
 
     async def _settle(self, thread_id: str, due: TurnSlot) -> None:
         """Make a slot hold what is due, unless the database says that others are at it."""

@@ -15,9 +15,10 @@ from contextvars import Context, copy_context
 from functools import partial
 
 from parley_bus import Events
-from parley_contracts.errors import Invalid, ParleyError
+from parley_contracts.errors import Invalid, ParleyError, Unavailable
 from sqlalchemy import bindparam, delete, select
 
+from parley_gateway.refusals import Refusals
 from parley_gateway.store.database import Database
 from parley_gateway.store.schema import outbox
 from parley_gateway.store.statement import Statement
@@ -52,8 +53,8 @@ class Outbox:
         self._fresh: deque[tuple[Posted, Context]] = deque()
         self._behind = True
         self._wake = asyncio.Event()
-        self.refused = False
-        """Whether the stream has not taken what it was last given."""
+        self._newest = 0
+        self.refusals = Refusals()
 
     def add(self, posted: Sequence[Posted]) -> None:
         """Publish what was just committed, soon and in this order."""
@@ -84,10 +85,8 @@ class Outbox:
             self._wake.clear()
             try:
                 await self._publish_all()
-                self.refused = False
             except ParleyError as error:
                 self._behind = True
-                self.refused = True
                 log.warning("events wait in the outbox: %s", error.detail)
 
     async def _publish_all(self) -> None:
@@ -124,9 +123,20 @@ class Outbox:
             for posted, context in batch
         ]
         outcomes = await asyncio.gather(*publishing, return_exceptions=True)
+        self._note(outcomes)
         for (posted, _), outcome in zip(batch, outcomes, strict=True):
             if isinstance(outcome, Invalid):
                 log.error("a %s is too large for an event; readers miss it", posted.event.kind)
             elif isinstance(outcome, BaseException):
                 raise outcome
         return [posted.id for posted, _ in batch]
+
+    def _note(self, outcomes: Sequence[int | BaseException]) -> None:
+        """Note whether the stream takes events; what it has already it also answers when full."""
+        newest = max((each for each in outcomes if isinstance(each, int)), default=0)
+        refused = any(isinstance(each, Unavailable) for each in outcomes)
+        if refused and newest <= self._newest:
+            self.refusals.add()
+        else:
+            self.refusals.clear()
+        self._newest = max(newest, self._newest)

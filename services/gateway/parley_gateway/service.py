@@ -30,7 +30,7 @@ from parley_gateway.store.transaction import Effects
 
 SWEEP_S = 2.0
 MOST_REFUSALS = 2
-"""A stream that refuses through so many sweeps, which the broker answers, is ill."""
+"""A stream that refuses in more sweeps in a row, all of which the broker answers, is ill."""
 STALL_S = 5.0
 """A gateway that did not sweep for so long was itself frozen, or the machine was suspended."""
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -54,7 +54,6 @@ class Gateway:
         self._indexer = Indexer(self.writer)
         self._tasks: set[asyncio.Task[None]] = set()
         self._sweeping = asyncio.Lock()
-        self._refusals: Counter[str] = Counter()
         self._damages: Counter[str] = Counter()
 
     def start(self) -> None:
@@ -80,9 +79,12 @@ class Gateway:
             await self._outbox.look_for_old()
 
     async def _make_streams(self) -> None:
-        """Make the streams; one whose storage is damaged begins anew."""
+        """Make the streams; one whose storage is damaged begins anew.
+
+        What was in a stream that was missing is looked for: somebody may have removed it.
+        """
         try:
-            await make_topology(self._bus, replicas=self._replicas)
+            missing = await make_topology(self._bus, replicas=self._replicas)
         except StreamDamaged as damage:
             self._damages[damage.name] += 1
             if self._damages[damage.name] <= MOST_REFUSALS:
@@ -91,6 +93,11 @@ class Gateway:
             await remove_stream(self._bus, damage.name)
             del self._damages[damage.name]
             await self._make_streams()
+        else:
+            self._damages.clear()
+            if missing:
+                self._dispatcher.look_at_once()
+                self._outbox.catch_up()
 
     async def _renew_streams(self) -> None:
         """Replace a stream that takes nothing any more; what is due is in the database.
@@ -99,12 +106,16 @@ class Gateway:
         again until it is restarted, nor does it let the stream be emptied.
         """
         for part, stream in ((self._outbox, EVENTS), (self._dispatcher, TURNS)):
-            self._refusals[stream.name] = self._refusals[stream.name] + 1 if part.refused else 0
-            if self._refusals[stream.name] > MOST_REFUSALS:
+            if part.refusals.rounds() > MOST_REFUSALS:
                 log.warning("%s takes nothing, as after a full disk; it begins anew", stream.name)
                 await remove_stream(self._bus, stream.name)
-                await make_topology(self._bus, replicas=self._replicas)
-                part.refused = False
+                part.refusals.clear()
+                await self._make_streams()
+
+    def _excuse(self) -> None:
+        """Count anew what the streams refuse: they were not what was ill."""
+        self._outbox.refusals.clear()
+        self._dispatcher.refusals.clear()
 
     def _on_commit(self, effects: Effects) -> None:
         self._outbox.add(effects.events)
@@ -128,6 +139,7 @@ class Gateway:
         self.respite.renew()
         self._dispatcher.look_at_once()
         self._outbox.catch_up()
+        self._excuse()
         await self._try_to_sweep()
 
     async def _sweep_forever(self) -> None:
@@ -144,7 +156,7 @@ class Gateway:
             sign_of_life()
         except ParleyError as error:
             log.warning("the sweep waits: %s", error.detail)
-            self._refusals.clear()
+            self._excuse()
             self.respite.renew()
         except Exception:
             log.exception("a sweep failed; the next one tries again")
