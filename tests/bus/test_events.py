@@ -5,10 +5,21 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 from eventually import eventually
-from parley_bus import Bus, EventGap, EventRecord, Events, events, jetstream, serve
+from parley_bus import (
+    Bus,
+    EventGap,
+    EventRecord,
+    Events,
+    events,
+    jetstream,
+    make_topology,
+    remove_stream,
+    serve,
+)
 from parley_contracts.errors import Unavailable
 from parley_contracts.events import Event, SessionsChanged, TextDelta
 from parley_contracts.operations import WORKERS_BEAT
@@ -136,6 +147,59 @@ async def test_a_reader_whose_next_event_is_gone_is_told(
     assert (await first(read, 1, after=sequences[4]))[0].sequence == sequences[5]
 
 
+async def test_a_reader_whose_next_event_is_gone_from_between_others_is_told(
+    gateway: Bus, published: Events, read: Events
+) -> None:
+    sequences = [await published.publish(delta(n)) for n in range(10)]
+    await jetstream.call(gateway, f"STREAM.MSG.DELETE.{EVENTS.name}", {"seq": sequences[5]})
+    async with aclosing(read.follow(after=sequences[2])) as records:
+        assert [(await anext(records)).sequence for _ in range(2)] == sequences[3:5]
+        with pytest.raises(EventGap):
+            await anext(records)
+
+
+@pytest.mark.parametrize("begins", [1, None])
+async def test_a_reader_of_a_stream_that_was_made_anew_is_told(
+    gateway: Bus, published: Events, read: Events, begins: int | None
+) -> None:
+    last = await published.publish(delta(0))
+    config = (await jetstream.call(gateway, f"STREAM.INFO.{EVENTS.name}"))["config"]
+    async with aclosing(read.follow(after=last)) as records:
+        following = asyncio.ensure_future(anext(records))
+        await remove_stream(gateway, EVENTS.name)
+        if begins:
+            anew = {**config, "first_seq": begins}
+            await jetstream.call(gateway, f"STREAM.CREATE.{EVENTS.name}", anew)
+        await make_topology(gateway)
+        await published.publish(delta(1))
+        with pytest.raises(EventGap):
+            await following
+
+
+async def test_a_reader_asks_for_a_stream_that_is_not_there_in_no_haste(
+    connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader = Events(await connect("web"))
+    asked = asyncio.Semaphore(0)
+    bounds = reader.bounds
+
+    async def counted() -> tuple[int, int]:
+        try:
+            return await bounds()
+        finally:
+            asked.release()
+
+    monkeypatch.setattr(events, "RETRY_S", 1000)
+    monkeypatch.setattr(reader, "bounds", counted)
+    following = asyncio.create_task(first(reader, 1, after=None))
+    await asked.acquire()
+    for _ in range(10):
+        with pytest.raises(Unavailable):
+            await bounds()
+    assert asked.locked(), "it has asked again at once"
+    following.cancel()
+
+
 async def test_a_reader_beyond_the_end_is_told(published: Events, read: Events) -> None:
     sequence = await published.publish(delta(0))
     with pytest.raises(EventGap):
@@ -169,6 +233,24 @@ async def test_rule_21_unawaited_events_keep_their_order(
     assert [each.payload for each in await read.replay(after=last)] == [
         each.encode() for each in sent
     ]
+
+
+async def test_an_unawaited_event_that_fails_holds_up_nothing_else(
+    published: Events, gateway: Bus, read: Events, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    faults = iter([RuntimeError("a fault")])
+    publish = gateway._client.publish
+
+    async def faulty(*args: Any, **more: Any) -> None:
+        for fault in faults:
+            raise fault
+        await publish(*args, **more)
+
+    monkeypatch.setattr(gateway._client, "publish", faulty)
+    for number in range(2):
+        published.publish_soon(delta(number))
+    last = await published.publish(delta(2))
+    assert [each.sequence for each in await read.replay()] == [last - 1, last]
 
 
 async def test_rule_21_what_was_published_goes_out_before_a_later_request(

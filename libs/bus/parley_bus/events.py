@@ -113,6 +113,8 @@ class Events:
         while after is None:
             with suppress(Unavailable):
                 after = (await self.bounds())[1]
+                break
+            await asyncio.sleep(RETRY_S)
         while True:
             try:
                 async with aclosing(self._read(after)) as records:
@@ -124,11 +126,14 @@ class Events:
             await asyncio.sleep(RETRY_S)
 
     async def _read(self, after: int) -> AsyncGenerator[EventRecord]:
-        """Yield events without a gap through one consumer, until that is lost."""
+        """Yield events without a gap through one consumer, until that is lost.
+
+        What a fresh consumer does not begin with is gone, as after `nats stream rmm`.
+        """
         first, last = await self.bounds()
         if not first - 1 <= after <= last:
             raise EventGap
-        consumer = await self._begin(after + 1)
+        fresh, consumer = True, await self._begin(after + 1)
         arrived: asyncio.Queue[Msg | None] = asyncio.Queue()
         puller = Puller(
             self._bus,
@@ -143,8 +148,10 @@ class Events:
             while (message := await arrived.get()) is not None:
                 record = _record(message)
                 if record.sequence != after + 1:
+                    if fresh:
+                        raise EventGap
                     return
-                after = record.sequence
+                fresh, after = False, record.sequence
                 yield record
                 puller.wake()
         finally:

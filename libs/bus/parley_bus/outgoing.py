@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from parley_bus import tracing
 
 CAPACITY = 10_000
 """Messages that wait for the connection; what comes beyond is dropped."""
+
+log = logging.getLogger(__name__)
 
 Publish = Callable[[str, bytes, dict[str, str]], Awaitable[None]]
 
@@ -33,6 +36,8 @@ class Outgoing:
             message = await self._waiting.get()
             try:
                 await publish(*message)
+            except Exception:
+                log.exception("what goes to %s without acknowledgement is lost", message[0])
             finally:
                 self._waiting.task_done()
 
