@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Awaitable, Callable
 
 import pytest
 from broker import Broker
 from eventually import PATIENCE_S, eventually
-from parley_bus import Bus, Slot, SlotOccupied, SlotQueue, consumer, jetstream, make_topology
+from parley_bus import (
+    Bus,
+    Slot,
+    SlotOccupied,
+    SlotQueue,
+    consumer,
+    jetstream,
+    make_topology,
+    puller,
+    remove_stream,
+)
 from parley_contracts.errors import Unavailable
 from parley_contracts.subjects import DELIVERIES, TURNS
 from parley_contracts.turns import TurnSlot
@@ -259,6 +270,78 @@ async def test_a_long_turn_is_not_given_to_another(
     await SlotQueue(gateway, TURNS).put("a", DUE)
     await done.wait()
     assert handled == ["a"]
+
+
+@pytest.mark.usefixtures("quick_redelivery")
+async def test_a_fault_while_progress_is_reported_ends_no_report(
+    gateway: Bus, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumer, "PROGRESS_S", 0.2)
+    handled: list[str] = []
+    done = asyncio.Event()
+    faults = iter([RuntimeError("a fault")])
+    respond = Bus.respond
+
+    async def faulty(bus: Bus, reply: str, body: bytes) -> None:
+        for fault in faults:
+            raise fault
+        await respond(bus, reply, body)
+
+    async def long(slot: Slot) -> None:
+        handled.append(slot.key)
+        await asyncio.sleep(2.4)
+        done.set()
+
+    monkeypatch.setattr(Bus, "respond", faulty)
+    for _ in range(2):
+        SlotQueue(await connect("agent-worker"), TURNS).consume(long, room=2)
+    await SlotQueue(gateway, TURNS).put("a", DUE)
+    await done.wait()
+    assert handled == ["a"]
+
+
+async def test_room_that_grows_while_messages_are_asked_for_is_used_at_once(
+    gateway: Bus, worker: Bus, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("EXPIRES_S", 3000), ("HEARTBEAT_S", 1000), ("SILENCE_S", 2000)):
+        monkeypatch.setattr(puller, name, seconds)  # nothing else wakes it
+    room = iter([1])
+    asked: asyncio.Queue[int] = asyncio.Queue()
+    publish = worker.publish
+
+    async def slowly(subject: str, payload: bytes, *, reply: str = "") -> None:
+        await publish(subject, payload, reply=reply)
+        asked.put_nowait(json.loads(payload)["batch"])
+        pulling.wake()
+
+    monkeypatch.setattr(worker, "publish", slowly)
+    pulling = puller.Puller(
+        worker, TURNS.name, TURNS.durable, deliver=print, room=lambda: next(room, 10)
+    )
+    worker.spawn(pulling.pull())
+    assert [await asked.get(), await asked.get()] == [1, 9]
+
+
+@pytest.mark.parametrize("lost", ["consumer", "stream"])
+async def test_a_consumer_goes_on_when_what_it_pulls_from_was_removed_and_made_anew(
+    gateway: Bus, turns: SlotQueue, worker: Bus, lost: str
+) -> None:
+    arrived: asyncio.Queue[Slot] = asyncio.Queue()
+    SlotQueue(worker, TURNS).consume(_into(arrived), room=1)
+    await turns.put("a", DUE)
+    assert (await arrived.get()).key == "a"
+
+    async def done_with() -> bool:
+        return await turns.peek("a") is None
+
+    await eventually(done_with)
+    if lost == "stream":
+        await remove_stream(gateway, TURNS.name)
+    else:
+        await jetstream.call(gateway, f"CONSUMER.DELETE.{TURNS.name}.{TURNS.durable}")
+    await make_topology(gateway)
+    await turns.put("b", DUE)
+    assert (await arrived.get()).key == "b"
 
 
 WORKER = """

@@ -113,7 +113,10 @@ class Consumer:
         while True:
             await asyncio.sleep(PROGRESS_S)
             for message in list(self._running.values()):
-                await self._answer(message, PROGRESS)
+                try:
+                    await self._answer(message, PROGRESS)
+                except Exception:
+                    log.exception("%s could not be reported in progress", message.subject)
 
 
 def pause(deliveries: int) -> float:

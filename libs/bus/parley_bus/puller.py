@@ -62,10 +62,11 @@ class Puller:
         await self._bus.ready()
         self._asked, self._lost = 0, False
         inbox = self._bus.inbox()
-        forget = self._bus.on_reconnect(self._on_reconnect)
         subscription = await self._bus.listen(inbox, self._receive)
+        forget = self._bus.on_reconnect(self._on_reconnect)
         try:
             while not self._lost:
+                self._wake.clear()
                 await self._ask(inbox)
                 await self._listen()
         except asyncio.CancelledError:
@@ -98,13 +99,12 @@ class Puller:
 
     async def _listen(self) -> None:
         """Wait until there is something to do, or the silence is too long."""
-        self._wake.clear()
         try:
             async with asyncio.timeout_at(self._heard + SILENCE_S if self._asked else None):
                 await self._wake.wait()
         except TimeoutError:
             silence = asyncio.get_running_loop().time() - self._heard
-            self._lost = self._asked > 0 and silence >= SILENCE_S
+            self._lost |= self._asked > 0 and silence >= SILENCE_S
 
     async def _receive(self, message: Msg) -> None:
         self._heard = asyncio.get_running_loop().time()
