@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from broker import Broker
@@ -17,10 +18,11 @@ from parley_contracts.errors import Unavailable
 from parley_contracts.messages import SendMessage
 from parley_contracts.subjects import EVENTS, TURNS
 from parley_contracts.threads import CreateThread
-from parley_gateway import outbox
+from parley_gateway import dispatch, indexing, outbox
 from parley_gateway.refusals import Refusals
 from parley_gateway.service import MOST_REFUSALS
-from parley_gateway.store import messages
+from parley_gateway.store import dispatching, messages
+from parley_gateway.store.transaction import StoredEvent, Transaction
 from sqlalchemy import URL
 
 MANY = 3 * MOST_REFUSALS
@@ -117,6 +119,51 @@ async def test_a_stream_that_takes_nothing_begins_anew(house: GatewayHouse, stre
     await eventually(anew)
     async with house.working():
         await house.next_event("message_ready")
+
+
+async def test_faults_end_none_of_what_runs_in_the_background(
+    house: GatewayHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    indexed: asyncio.Queue[None] = asyncio.Queue()
+    faults = iter([RuntimeError("a fault of publishing")])
+    publish = house.gateway._events.publish
+
+    def index(_: Transaction) -> bool:
+        indexed.put_nowait(None)
+        raise RuntimeError("a fault of indexing")
+
+    async def faulty(event: StoredEvent, *, message_id: str | None = None) -> int:
+        for fault in faults:
+            raise fault
+        return await publish(event, message_id=message_id)
+
+    monkeypatch.setattr(indexing, "index_some", index)
+    monkeypatch.setattr(house.gateway._events, "publish", faulty)
+    await house.send("hello")
+    await house.next_event("message_accepted")
+    for _ in range(2):
+        house.gateway._indexer.wake()
+        await indexed.get()
+
+
+async def test_a_slot_that_cannot_be_judged_holds_up_no_other(
+    house: GatewayHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def faulty(tx: Transaction, thread_id: str, *args: Any, **more: Any) -> dispatching.Verdict:
+        if thread_id == "t":
+            raise RuntimeError("a fault of judging")
+        return dispatching.judge(tx, thread_id, *args, **more)
+
+    await house.owner.request(op.THREADS_CREATE, CreateThread(id="u"))
+    for thread in "tu":
+        await house.send("hello", thread)
+        await house.slot(thread)
+    monkeypatch.setattr(dispatch, "judge", faulty)
+    await remove_stream(house.bus, TURNS.name)
+    await house.gateway.sweep()
+    await house.slot("u")
+    monkeypatch.undo()
+    await house.slot("t")
 
 
 async def test_what_lay_in_a_stream_that_somebody_removed_is_there_again(

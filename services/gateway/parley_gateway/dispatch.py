@@ -114,6 +114,9 @@ class Dispatcher:
         except ParleyError as error:
             log.info("the slot of thread %s waits for a sweep: %s", thread_id, error.detail)
             return False
+        except Exception:  # the other threads' slots are looked at all the same
+            log.exception("the slot of thread %s waits for a sweep", thread_id)
+            return False
         return True
 
     async def _put(self, thread_id: str, slot: TurnSlot) -> bool:

@@ -39,3 +39,5 @@ class Indexer:
                     pass
             except ParleyError as error:
                 log.warning("the search index waits: %s", error.detail)
+            except Exception:
+                log.exception("the search index waits")

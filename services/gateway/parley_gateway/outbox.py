@@ -88,6 +88,9 @@ class Outbox:
             except ParleyError as error:
                 self._behind = True
                 log.warning("events wait in the outbox: %s", error.detail)
+            except Exception:
+                self._behind = True
+                log.exception("events wait in the outbox")
 
     async def _publish_all(self) -> None:
         if self._behind:
