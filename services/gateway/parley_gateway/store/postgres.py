@@ -5,9 +5,11 @@ A command whose connection broke, or that lost a race, runs again: commands may 
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import psycopg
 from parley_bus.failpoints import failpoint
-from parley_contracts.errors import Unavailable
+from parley_contracts.errors import ParleyError, Unavailable
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
 from parley_gateway.store.transaction import Transaction
@@ -17,11 +19,30 @@ THREADS = 4
 ATTEMPTS = 4
 CONNECT_S = 5
 
-_LOST_RACES = (
-    psycopg.errors.UniqueViolation,
-    psycopg.errors.DeadlockDetected,
-    psycopg.errors.SerializationFailure,
-)
+_AGAIN = (psycopg.errors.UniqueViolation, psycopg.OperationalError)
+"""Lost races (deadlocks are among the second kind) and broken connections."""
+
+
+class Line:
+    """A writer thread's connection, made anew when it broke."""
+
+    def __init__(self, conninfo: str) -> None:
+        self._conninfo = conninfo
+        self._connection: psycopg.Connection | None = None
+
+    def connection(self) -> psycopg.Connection:
+        """Return an open connection; raises Unavailable."""
+        if self._connection is None or self._connection.closed:
+            try:
+                self._connection = psycopg.connect(self._conninfo, connect_timeout=CONNECT_S)
+            except psycopg.OperationalError as error:
+                raise _unavailable(error) from error
+        return self._connection
+
+    def drop(self) -> None:
+        """Let go of the connection, in whatever state it is."""
+        if self._connection is not None:
+            self._connection.close()
 
 
 class PostgresWriter(Writer):
@@ -33,42 +54,37 @@ class PostgresWriter(Writer):
         super().__init__(clock, threads=THREADS)
 
     def _work(self) -> None:
-        connection: psycopg.Connection | None = None
+        line = Line(self._conninfo)
         while jobs := self._take(most=1):
             for job in jobs:
-                connection, outcome = self._run(connection, job)
-                self._settle([outcome])
-        if connection is not None:
-            connection.close()
+                self._settle([self._outcome(line, job)])
+        line.drop()
 
-    def _run(
-        self, connection: psycopg.Connection | None, job: Job
-    ) -> tuple[psycopg.Connection | None, Outcome]:
-        """Run one job in a transaction; return the connection to go on with, and the outcome."""
-        for attempt in range(1, ATTEMPTS + 1):
-            try:
-                if connection is None or connection.closed:
-                    connection = psycopg.connect(self._conninfo, connect_timeout=CONNECT_S)
-                return connection, self._attempt(connection, job)
-            except _LOST_RACES as error:
-                if attempt == ATTEMPTS:
-                    return connection, Outcome(job, error=error)
-            except psycopg.OperationalError as error:
-                if attempt == ATTEMPTS or connection is None:
-                    return connection, Outcome(job, error=_unavailable(error))
-        raise AssertionError("the last attempt returns")
+    def _outcome(self, line: Line, job: Job) -> Outcome:
+        try:
+            return self._run(line, job)
+        except ParleyError as error:
+            return Outcome(job, error=error)
+        except psycopg.OperationalError as error:
+            return Outcome(job, error=_unavailable(error))
+        except BaseException as error:  # noqa: BLE001 (it goes to the command's caller)
+            line.drop()
+            return Outcome(job, error=error)
+
+    def _run(self, line: Line, job: Job) -> Outcome:
+        for _ in range(ATTEMPTS - 1):
+            with suppress(*_AGAIN):
+                return self._attempt(line.connection(), job)
+        return self._attempt(line.connection(), job)
 
     def _attempt(self, connection: psycopg.Connection, job: Job) -> Outcome:
-        try:
-            with connection.transaction(), connection.cursor() as cursor:
-                transaction = Transaction(cursor, self._dialect, self.clock())
-                result = job.command(transaction)
-                failpoint("commit.before")
-            failpoint("commit.after")
-        except psycopg.Error:
-            raise
-        except Exception as error:  # noqa: BLE001 (it goes to the command's caller)
-            return Outcome(job, error=error)
+        with connection.transaction(), connection.cursor() as cursor:
+            transaction = Transaction(cursor, self._dialect, self.clock())
+            result = job.command(transaction)
+            failpoint("commit.before")
+            if connection.closed:  # leaving the block would then say nothing and commit nothing
+                raise psycopg.OperationalError("the connection broke")
+        failpoint("commit.after")
         return Outcome(job, result, transaction.effects)
 
 

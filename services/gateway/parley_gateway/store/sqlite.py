@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from parley_bus.failpoints import failpoint
@@ -102,7 +103,7 @@ class SQLiteWriter(Writer):
         while jobs := self._take():
             try:
                 self._settle(self._commit(jobs))
-            except sqlite3.Error as error:
+            except BaseException as error:  # noqa: BLE001 (it goes to the commands' callers)
                 self._refuse(jobs, error)
         self._connection.close()
 
@@ -126,12 +127,12 @@ class SQLiteWriter(Writer):
         self._cursor.execute("SAVEPOINT command")
         try:
             result = job.command(transaction)
-        except Exception as error:  # noqa: BLE001 (it goes to the command's caller)
+        except BaseException as error:  # noqa: BLE001 (it goes to the command's caller)
             return self._take_back(job, error)
         self._cursor.execute("RELEASE command")
         return Outcome(job, result, transaction.effects)
 
-    def _take_back(self, job: Job, error: Exception) -> Outcome:
+    def _take_back(self, job: Job, error: BaseException) -> Outcome:
         """Undo one command; when SQLite has ended the whole transaction, all of them fail."""
         if isinstance(error, sqlite3.Error) and type(error) in _FAULTS:
             if not self._connection.in_transaction:
@@ -141,9 +142,12 @@ class SQLiteWriter(Writer):
         self._cursor.execute("RELEASE command")
         return Outcome(job, error=error)
 
-    def _refuse(self, jobs: Sequence[Job], error: sqlite3.Error) -> None:
+    def _refuse(self, jobs: Sequence[Job], error: BaseException) -> None:
         if self._connection.in_transaction:
-            self._connection.rollback()
-        refused = unavailable(error)
-        log.error("%s (%s)", refused.detail, error)
-        self._settle([Outcome(job, error=refused) for job in jobs])
+            with suppress(sqlite3.Error):  # the next batch tries again
+                self._connection.rollback()
+        if isinstance(error, sqlite3.Error):
+            refused = unavailable(error)
+            log.error("%s (%s)", refused.detail, error)
+            error = refused
+        self._settle([Outcome(job, error=error) for job in jobs])

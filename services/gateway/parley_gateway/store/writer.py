@@ -10,8 +10,7 @@ import asyncio
 import logging
 import time
 from abc import ABC, abstractmethod
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from queue import Empty, SimpleQueue
@@ -57,7 +56,7 @@ class Outcome:
     job: Job
     result: Any = None
     effects: Effects | None = None
-    error: Exception | None = None
+    error: BaseException | None = None
 
 
 class Writer(ABC):
@@ -70,7 +69,7 @@ class Writer(ABC):
         """What the database last refused, until it takes something again."""
         self._damaged = False
         self._jobs: SimpleQueue[Job | None] = SimpleQueue()
-        self._riders: deque[Job] = deque()
+        self._riders: SimpleQueue[Job] = SimpleQueue()
         self._loop = asyncio.get_running_loop()
         self._threads = [
             Thread(target=self._work, name=f"writer-{each}", daemon=True) for each in range(threads)
@@ -95,11 +94,11 @@ class Writer(ABC):
 
     def ride(self, command: Callable[[Transaction], None]) -> None:
         """Run a command together with whatever comes next; nobody waits for it."""
-        self._riders.append(Job(command, False, copy_context(), None))
+        self._riders.put(Job(command, False, copy_context(), None))
 
     async def flush(self) -> None:
         """Run what rides along even though nothing else comes."""
-        if self._riders:
+        if not self._riders.empty():
             await self._submit(_nothing, durable=False)
 
     def note(self, refusal: Unavailable | None) -> None:
@@ -142,8 +141,15 @@ class Writer(ABC):
                 self._jobs.put(None)
                 break
             jobs.append(job)
-        riders = [self._riders.popleft() for _ in range(len(self._riders))]
-        return riders + jobs
+        return [*self._take_riders(), *jobs]
+
+    def _take_riders(self) -> Iterator[Job]:
+        """Yield what rides along, each to one thread only."""
+        for _ in range(self._riders.qsize()):
+            try:
+                yield self._riders.get_nowait()
+            except Empty:
+                return
 
     def _settle(self, outcomes: Sequence[Outcome]) -> None:
         self._loop.call_soon_threadsafe(self._announce, outcomes)
@@ -153,9 +159,15 @@ class Writer(ABC):
         self.note(next(refused, None))
         for outcome in outcomes:
             if outcome.effects is not None:
-                outcome.job.context.run(self.on_commit, outcome.effects)
+                self._tell(outcome.job.context, outcome.effects)
         for outcome in outcomes:
             _reply(outcome)
+
+    def _tell(self, context: Context, effects: Effects) -> None:
+        try:
+            context.run(self.on_commit, effects)
+        except Exception:
+            log.exception("the effects of a command wait for the next sweep")
 
 
 def _ignore(effects: Effects) -> None:
@@ -174,6 +186,15 @@ def _reply(outcome: Outcome) -> None:
     elif future.done():
         return
     elif outcome.error:
-        future.set_exception(outcome.error)
+        future.set_exception(_tellable(outcome.error))
     else:
         future.set_result(outcome.result)
+
+
+def _tellable(error: BaseException) -> Exception:
+    """Return an error that ends nothing but the call of its caller."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    told = RuntimeError(f"a command ended by {error!r}")
+    told.__cause__ = error
+    return told
