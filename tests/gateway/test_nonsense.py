@@ -36,9 +36,9 @@ VALUES = some.recursive(
 
 
 @pytest.fixture
-async def house(file_url: URL, broker: Broker) -> AsyncIterator[GatewayHouse]:
-    """A gateway on SQLite with a thread `t`."""
-    async with running_gateway(file_url, broker, Clock()) as running:
+async def house(url: URL, broker: Broker) -> AsyncIterator[GatewayHouse]:
+    """A gateway with a thread `t`."""
+    async with running_gateway(url, broker, Clock()) as running:
         await running.owner.request(op.THREADS_CREATE, CreateThread(id="t"))
         yield running
 

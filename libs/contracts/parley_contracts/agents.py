@@ -75,7 +75,7 @@ class UpdateAgent(Contract):
 class AgentRef(Contract):
     """Names an agent by id or handle."""
 
-    id: str
+    id: Text
 
 
 class AgentList(Contract):

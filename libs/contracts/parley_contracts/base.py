@@ -7,10 +7,12 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     StringConstraints,
 )
 
@@ -55,6 +57,19 @@ MessageText = Annotated[
     BeforeValidator(_without_nul),
 ]
 """What a person sends: not empty, at most MAX_TEXT characters."""
+
+LARGEST_COUNT = 2**31 - 1
+"""What a column of the database holds."""
+Count = Annotated[int, Field(ge=0, le=LARGEST_COUNT)]
+"""How many, or the how-manieth."""
+
+
+def _within_reach(value: int) -> int:
+    return max(0, min(value, LARGEST_COUNT))
+
+
+Measured = Annotated[int, AfterValidator(_within_reach)]
+"""What others have counted: nonsense becomes the nearest number that can be kept."""
 
 Timestamp = AwareDatetime
 """A moment in UTC; ISO 8601 in JSON."""

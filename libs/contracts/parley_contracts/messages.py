@@ -52,7 +52,7 @@ Part = Annotated[TextPart | ReasoningPart | ToolPart, Field(discriminator="type"
 class TurnError(Contract):
     """Why a turn failed: a stable `kind` and one sentence with what to do."""
 
-    kind: str
+    kind: Text
     detail: Text
 
 
@@ -112,8 +112,8 @@ class SendMessage(Contract):
     text: MessageText
     id: Id = Field(default_factory=new_id)
     turn_id: Id = Field(default_factory=new_id)
-    client_id: Annotated[str, Field(min_length=1, max_length=200)] | None = None
-    agent_id: str | None = None
+    client_id: Annotated[Text, Field(min_length=1, max_length=200)] | None = None
+    agent_id: Text | None = None
     channel: Channel = "api"
     origin: dict[str, Any] | None = None
     attachments: Annotated[
@@ -149,7 +149,7 @@ class RegenerateMessage(Contract):
     """Answer again: a sibling fork in which the question of this answer is asked anew."""
 
     id: Id
-    agent_id: str | None = None
+    agent_id: Text | None = None
     thread_id: Id = Field(default_factory=new_id)
     message_id: Id = Field(default_factory=new_id)
     turn_id: Id = Field(default_factory=new_id)

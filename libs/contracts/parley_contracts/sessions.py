@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from parley_contracts.base import Contract, Id, Timestamp
+from parley_contracts.base import Contract, Id, Text, Timestamp
 
 Secret = Annotated[str, Field(min_length=1, max_length=200)]
 Client = Annotated[str, Field(max_length=100)]
@@ -17,7 +17,7 @@ class SignIn(Contract):
     """Exchange the access token for a session."""
 
     token: Secret
-    label: Annotated[str, Field(max_length=200)] = ""
+    label: Annotated[Text, Field(max_length=200)] = ""
     client: Client = ""
 
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, StringConstraints
 
-from parley_contracts.base import Contract, Id, Text, Timestamp, new_id
+from parley_contracts.base import Contract, Count, Id, Text, Timestamp, new_id
 from parley_contracts.messages import Channel, Message, Part, Role, TurnError
 from parley_contracts.turns import Turn
 
@@ -81,7 +81,7 @@ class CreateThread(Contract):
 
     id: Id = Field(default_factory=new_id)
     title: Title | None = None
-    agent_id: str | None = None
+    agent_id: Text | None = None
 
 
 class ListThreads(Contract):
@@ -90,7 +90,7 @@ class ListThreads(Contract):
     status: ThreadStatus = "active"
     q: Annotated[str, Field(max_length=500)] | None = None
     limit: Annotated[int, Field(ge=1, le=500)] = 50
-    cursor: Annotated[str, Field(max_length=200)] | None = None
+    cursor: Annotated[Text, Field(max_length=200)] | None = None
 
 
 class ThreadList(Contract):
@@ -120,7 +120,7 @@ class UpdateThread(Contract):
     id: Id
     title: Title | None = None
     status: Literal["active", "archived"] | None = None
-    agent_id: str | None = None
+    agent_id: Text | None = None
 
 
 class NameThread(Contract):
@@ -157,8 +157,8 @@ class ImportMessage(Contract):
 
     role: Role
     text: Text
-    agent_id: str | None = None
-    agent: str | None = None
+    agent_id: Text | None = None
+    agent: Text | None = None
     created_at: Timestamp | None = None
     status: Literal["complete", "stopped", "failed"] | None = None
     parts: tuple[Part, ...] | None = None
@@ -173,10 +173,10 @@ class ImportThread(Contract):
 
     id: Id
     title: Title | None = None
-    agent_id: str | None = None
-    agent: str | None = None
+    agent_id: Text | None = None
+    agent: Text | None = None
     """The handle by which the agent is found where `agent_id` is not known."""
     messages: tuple[ImportMessage, ...] = ()
-    offset: int = 0
+    offset: Count = 0
     """How many messages the earlier pages held; a page that was taken already is ignored."""
     last: bool = True

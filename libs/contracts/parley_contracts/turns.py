@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from parley_contracts.agents import Agent
-from parley_contracts.base import Contract, Id, Text, Timestamp, new_id
+from parley_contracts.base import Contract, Count, Id, Measured, Text, Timestamp, new_id
 from parley_contracts.messages import HistoryMessage, Message, Part, ToolStatus, TurnError
 
 TurnStatus = Literal["queued", "open", "waiting", "cancelling", "completed", "failed", "cancelled"]
@@ -19,10 +19,10 @@ Decision = Literal["allow", "deny"]
 class Usage(Contract):
     """Tokens of a turn as the provider reported them, over all its model calls."""
 
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cached_tokens: int = 0
-    reasoning_tokens: int = 0
+    input_tokens: Measured = 0
+    output_tokens: Measured = 0
+    cached_tokens: Measured = 0
+    reasoning_tokens: Measured = 0
 
 
 class Turn(Contract):
@@ -60,15 +60,15 @@ class Claim(Contract):
     """The fence: which attempt of which turn a worker holds. A stale one is refused everywhere."""
 
     turn_id: Id
-    attempt: int
+    attempt: Count
     claim: Id
 
 
 class ToolCall(Contract):
     """A model's wish to call a tool. `arguments` is the JSON text as the model wrote it."""
 
-    id: str
-    name: str
+    id: Text
+    name: Text
     arguments: Text
 
 
@@ -76,7 +76,7 @@ class AnswerStep(Contract):
     """A finished model answer: the record of its intent before any tool starts."""
 
     kind: Literal["answer"] = "answer"
-    number: int
+    number: Count
     text: Text = ""
     reasoning: Text = ""
     calls: tuple[ToolCall, ...] = ()
@@ -88,9 +88,9 @@ class ResultStep(Contract):
     """A finished tool call; it is never run again."""
 
     kind: Literal["result"] = "result"
-    number: int
-    call_id: str
-    name: str
+    number: Count
+    call_id: Text
+    name: Text
     output: Text
     status: ToolStatus
     duration_ms: int = 0
@@ -160,7 +160,7 @@ class ReadHistory(Contract):
     """Older history of a claimed turn: positions below `before`."""
 
     claim: Claim
-    before: int
+    before: Count
 
 
 class RecordStep(Contract):
@@ -182,8 +182,8 @@ class FinishTurn(Contract):
     text: Text = ""
     parts: tuple[Part, ...] = ()
     usage: Usage | None = None
-    model: str | None = None
-    first_token_ms: int | None = None
+    model: Text | None = None
+    first_token_ms: Measured | None = None
     error: TurnError | None = None
     notes: tuple[Text, ...] = ()
     step: AnswerStep | None = None
@@ -202,7 +202,7 @@ class CancelTurn(Contract):
     """Stop a turn; what it said so far is kept and marked."""
 
     id: Id
-    reason: str = "stopped by the owner"
+    reason: Text = "stopped by the owner"
 
 
 class RetryTurn(Contract):
