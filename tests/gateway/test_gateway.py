@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from broker import Broker
@@ -234,6 +235,21 @@ async def test_what_was_committed_during_an_outage_is_told_after_it(
     await house.next_event("message_accepted")
     async with house.working():
         await house.next_event("message_ready")
+
+
+async def test_a_fault_does_not_end_the_telling_of_events(
+    house: GatewayHouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events = house.gateway._events
+    publish = events.publish
+
+    async def fail(*_: Any, **__: Any) -> int:
+        monkeypatch.setattr(events, "publish", publish)
+        raise OSError("no file descriptor is left")
+
+    monkeypatch.setattr(events, "publish", fail)
+    await house.send("hello")
+    assert await house.next_event("message_accepted")
 
 
 async def test_rule_10_a_slot_that_nobody_can_read_is_replaced(house: GatewayHouse) -> None:

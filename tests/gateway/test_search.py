@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from eventually import eventually
 from gateway_store import Store
 from hypothesis import given
 from hypothesis import strategies as some
+from parley_bus.runtime import end
 from parley_contracts.threads import (
     ForkThread,
     ListThreads,
@@ -13,8 +17,10 @@ from parley_contracts.threads import (
     ThreadRef,
     UpdateThread,
 )
+from parley_gateway import indexing
 from parley_gateway.store import forks, listing, threads
 from parley_gateway.store.index import index_some
+from parley_gateway.store.transaction import Transaction
 from parley_gateway.store.words import SNIPPET, fold, snippet, terms, words
 
 
@@ -171,3 +177,22 @@ def test_a_text_is_found_by_itself(text: str) -> None:
     joined = " ".join(words(text))
     for term in terms(text):
         assert " ".join(term.words) in joined
+
+
+async def test_a_fault_of_the_index_is_tried_again(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(tx: Transaction) -> bool:
+        monkeypatch.setattr(indexing, "index_some", index_some)
+        raise OSError("no file descriptor is left")
+
+    monkeypatch.setattr(indexing, "index_some", fail)
+    monkeypatch.setattr(indexing, "AFTER_FAILURE_S", 0)
+    await store.exchange("hello")
+
+    async def indexed() -> bool:
+        return await store.count("unindexed") == 0
+
+    running = asyncio.create_task(indexing.Indexer(store.database.writer).index_forever())
+    await eventually(indexed)
+    await end(running)

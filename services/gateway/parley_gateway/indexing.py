@@ -12,6 +12,7 @@ from parley_gateway.store.writer import Writer
 
 PAUSE_S = 0.25
 """How long messages gather before they are indexed."""
+AFTER_FAILURE_S = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -29,15 +30,23 @@ class Indexer:
         self._wake.set()
 
     async def index_forever(self) -> None:
-        """Index whatever comes; what fails comes again with the next message."""
+        """Index whatever comes; what fails is tried again."""
         while True:
             await self._wake.wait()
             await asyncio.sleep(PAUSE_S)
             self._wake.clear()
-            try:
-                while await self._writer.run_relaxed(index_some):
-                    pass
-            except ParleyError as error:
-                log.warning("the search index waits: %s", error.detail)
-            except Exception:
-                log.exception("the search index waits")
+            if not await self._index_all():
+                self._wake.set()
+                await asyncio.sleep(AFTER_FAILURE_S)
+
+    async def _index_all(self) -> bool:
+        try:
+            while await self._writer.run_relaxed(index_some):
+                pass
+        except ParleyError as error:
+            log.warning("the search index waits: %s", error.detail)
+            return False
+        except Exception:
+            log.exception("the search index waits")
+            return False
+        return True
