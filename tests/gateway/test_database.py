@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import sqlite3
 from dataclasses import fields
 from pathlib import Path
@@ -30,6 +32,12 @@ from parley_gateway.store.sqlite import connect
 from parley_gateway.store.transaction import Transaction
 from sqlalchemy import URL, create_engine
 
+TIMEOUTS = (
+    socket.TCP_KEEPIDLE,
+    socket.TCP_KEEPINTVL,
+    socket.TCP_KEEPCNT,
+    socket.TCP_USER_TIMEOUT,
+)
 SEARCH_TABLES = ("message_search",)
 
 
@@ -77,6 +85,29 @@ def test_a_blank_postgresql_database_gets_its_tables(postgres: ContainerPostgres
     with engine.connect() as connection:
         assert migrating.revision_of(connection) == REVISION
     engine.dispose()
+
+
+async def test_a_cut_network_to_postgresql_is_noticed_within_seconds(
+    postgres: ContainerPostgres,
+) -> None:
+    store = Store(postgres.emptied())
+    files = [await store.run(lambda tx: int(tx._cursor.connection.fileno()))]  # type: ignore[attr-defined]
+    async with store.database.reading() as connection:
+        raw = await connection.get_raw_connection()
+        assert raw.driver_connection is not None
+        files.append(raw.driver_connection.fileno())
+        for file in files:
+            with socket.socket(fileno=os.dup(file)) as reached:
+                asked = [reached.getsockopt(socket.IPPROTO_TCP, each) for each in TIMEOUTS]
+            idle, between, count, unanswered_ms = asked
+            assert idle + between * count <= 15
+            assert 0 < unanswered_ms <= 15_000
+    await store.database.close()
+
+
+def test_the_owner_may_say_how_postgresql_is_reached() -> None:
+    url = database_url(Path("/d"), "postgresql://host/db?connect_timeout=30")
+    assert (url.query["connect_timeout"], url.query["keepalives_idle"]) == ("30", "5")
 
 
 def test_a_database_of_a_newer_version_is_refused(tmp_path: Path) -> None:

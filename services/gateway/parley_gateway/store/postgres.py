@@ -17,7 +17,6 @@ from parley_gateway.store.writer import Clock, Job, Outcome, Writer, log, wall_c
 
 THREADS = 4
 ATTEMPTS = 4
-CONNECT_S = 5
 
 _AGAIN = (psycopg.errors.UniqueViolation, psycopg.OperationalError)
 """Lost races (deadlocks are among the second kind) and broken connections."""
@@ -34,7 +33,7 @@ class Line:
         """Return an open connection; raises Unavailable."""
         if self._connection is None or self._connection.closed:
             try:
-                self._connection = psycopg.connect(self._conninfo, connect_timeout=CONNECT_S)
+                self._connection = psycopg.connect(self._conninfo)
             except psycopg.OperationalError as error:
                 raise _unavailable(error) from error
         return self._connection
