@@ -50,7 +50,7 @@ def take_page(tx: Transaction, command: ImportThread) -> Thread:
     thread = _thread(tx, command)
     end = command.offset + len(command.messages)
     if not thread.importing or end < thread.head:
-        return thread.view()
+        return (find_thread(tx, command.id) or thread).view()
     if command.offset > thread.head:
         raise Conflict(
             f"A page is missing: this one begins after message {command.offset}, but only "

@@ -10,7 +10,7 @@ from parley_gateway.store import agents
 from parley_gateway.store.asking import Question, ask, digest_of, queue_ends
 from parley_gateway.store.lifecycle import promote, thread_changed
 from parley_gateway.store.records import (
-    lock_living_thread,
+    lock_thread,
     read_turn,
     require_living,
     reused,
@@ -37,9 +37,10 @@ _BY_CLIENT = Statement(
 def send(tx: Transaction, command: SendMessage) -> Accepted:
     """Accept a message and its turn; a repeat gets the first result (rule 18)."""
     digest = digest_of(command.thread_id, command.text, command.agent_id)
+    thread = lock_thread(tx, command.thread_id)
     if repeated := repeated_question(tx, command.id, digest) or _repeated(tx, command, digest):
         return repeated
-    thread = lock_living_thread(tx, command.thread_id)
+    require_living(thread)
     agent_id = agents.resolve(tx, command.agent_id) if command.agent_id else thread.agent_id
     question = Question(
         message_id=command.id,

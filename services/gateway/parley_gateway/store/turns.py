@@ -98,11 +98,11 @@ def _ending(turn: TurnRecord, command: FinishTurn) -> Ending:
 
 def retry(tx: Transaction, command: RetryTurn) -> Turn:
     """Answer again: the newest turn's question in place, an older one's at the end (rule 3)."""
+    thread, turn = lock_turn(tx, command.id)
     if repeated := find_turn(tx, command.turn_id):
         if repeated.retry_of != command.id:
             raise reused("turn")
         return repeated.view()
-    thread, turn = lock_turn(tx, command.id)
     require_living(thread)
     if turn.status not in FINISHED:
         raise Conflict("This turn is not finished yet; stop it first.", kind="not-finished")
