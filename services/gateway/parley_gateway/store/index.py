@@ -82,6 +82,7 @@ _PENDING = Statement(
     .join(unindexed, unindexed.c.message_pk == messages.c.pk)
     .order_by(unindexed.c.message_pk)
     .limit(AT_ONCE)
+    .with_for_update(of=unindexed, skip_locked=True)
 )
 _ADD = Statement(
     insert(INDEX).values(rowid=bindparam("message_pk", type_=BigInteger), words=indexed())
@@ -90,7 +91,7 @@ _DONE = Statement(delete(unindexed).where(unindexed.c.message_pk == bindparam("m
 
 
 def index_some(tx: Transaction) -> bool:
-    """Index the oldest messages that are not yet; False when that was all."""
+    """Index the oldest messages that nobody else is at; False when that was all."""
     pending = tx.all(_PENDING)
     rows = [{"message_pk": pk, "words": " ".join(words(text[:LONGEST]))} for pk, text in pending]
     tx.many(_ADD, rows)

@@ -207,7 +207,16 @@ MESSAGE = select(messages.c.json).where(messages.c.id == bindparam("id"))
 POSITION = select(messages.c.position).where(messages.c.id == bindparam("id"))
 
 _FIND_THREAD = Statement(THREAD)
-_LOCK_THREAD = Statement(THREAD.with_for_update(of=threads))
+_LOCK_THREAD = Statement(THREAD.with_for_update(of=threads, key_share=True))
+"""Whoever makes a fork, which names this thread, need not wait."""
+_VERSION = threads.alias("version")
+_FAMILY = select(_VERSION.c.family).where(_VERSION.c.id == bindparam("id")).scalar_subquery()
+_LOCK_FAMILY = Statement(
+    select(threads.c.id)
+    .where(threads.c.family == _FAMILY)
+    .order_by(threads.c.id)
+    .with_for_update(of=threads, key_share=True)
+)
 _OTHER_VERSIONS = Statement(
     select(threads.c.id)
     .where(
@@ -269,6 +278,11 @@ def require_living(thread: ThreadRecord) -> None:
         raise Gone("This thread was deleted; restore it first.")
     if thread.importing:
         raise Conflict("This thread is still being imported; wait until that ends.")
+
+
+def lock_family(tx: Transaction, id: str) -> None:
+    """Lock all versions of a thread in one order, so that nobody waits crosswise."""
+    tx.all(_LOCK_FAMILY, id=id)
 
 
 def lock_other_versions(tx: Transaction, thread: ThreadRecord) -> list[ThreadRecord]:

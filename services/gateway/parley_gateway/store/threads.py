@@ -13,6 +13,7 @@ from parley_gateway.store.lifecycle import promote, thread_changed
 from parley_gateway.store.records import (
     ThreadRecord,
     find_thread,
+    lock_family,
     lock_living_thread,
     lock_other_versions,
     lock_thread,
@@ -59,6 +60,7 @@ def change(tx: Transaction, command: UpdateThread) -> Thread:
 
     All versions of a thread are one entry of the list, and have one title and one status.
     """
+    lock_family(tx, command.id)
     thread = lock_living_thread(tx, command.id)
     before = replace(thread)
     if command.agent_id is not None:
