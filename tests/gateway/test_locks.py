@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from itertools import count
 from threading import Event
 
 import psycopg
@@ -20,6 +21,7 @@ from parley_contracts.threads import ForkThread, UpdateThread
 from parley_contracts.turns import CancelTurn, Claim, ReleaseTurn, RetryTurn
 from parley_gateway.defaults import ensure_agents
 from parley_gateway.store import claims, forks, stopping, threads, turns
+from parley_gateway.store import postgres as postgres_writer
 from parley_gateway.store.index import index_some
 from parley_gateway.store.records import lock_thread
 from parley_gateway.store.transaction import Transaction
@@ -98,6 +100,34 @@ async def test_two_gateways_index_no_message_twice(shared: Store) -> None:
         assert await shared.run(index_some) is False
     assert await shared.count("message_search") == 2
     assert await shared.count("unindexed") == 0
+
+
+async def test_events_are_told_in_the_order_of_their_commits(
+    shared: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commits, go_on = count(), Event()
+    committed = asyncio.Queue[int]()
+    loop = asyncio.get_running_loop()
+
+    def delay(name: str) -> None:
+        if name == "commit.after":
+            number = next(commits)
+            loop.call_soon_threadsafe(committed.put_nowait, number)
+            assert number > 0 or go_on.wait(PATIENCE_S)
+
+    monkeypatch.setattr(postgres_writer, "failpoint", delay)
+    shared.effects.clear()
+    slow = asyncio.ensure_future(shared.send("first"))
+    await committed.get()
+    quick = asyncio.ensure_future(shared.send("second"))
+    await committed.get()
+    await shared.thread("of-no-concern")
+    go_on.set()
+    await asyncio.gather(slow, quick)
+    posted = [each for effects in shared.effects for each in effects.events]
+    ids = [each.id for each in posted if each.event.thread_id == "t"]
+    assert ids == sorted(ids)
+    assert posted[0].event.thread_id == "of-no-concern"
 
 
 @asynccontextmanager

@@ -12,6 +12,7 @@ from parley_bus.failpoints import failpoint
 from parley_contracts.errors import ParleyError, Unavailable
 from sqlalchemy.dialects.postgresql.psycopg import PGDialect_psycopg
 
+from parley_gateway.store.order import CommitOrder
 from parley_gateway.store.transaction import Transaction
 from parley_gateway.store.writer import Clock, Job, Outcome, Writer, log, wall_clock
 
@@ -49,6 +50,7 @@ class PostgresWriter(Writer):
 
     def __init__(self, conninfo: str, clock: Clock = wall_clock) -> None:
         self._conninfo = conninfo
+        self._order = CommitOrder()
         self._dialect = PGDialect_psycopg()  # type: ignore[no-untyped-call]
         super().__init__(clock, threads=THREADS)
 
@@ -56,35 +58,41 @@ class PostgresWriter(Writer):
         line = Line(self._conninfo)
         while jobs := self._take(most=1):
             for job in jobs:
-                self._settle([self._outcome(line, job)])
+                self._answer(line, job)
         line.drop()
 
-    def _outcome(self, line: Line, job: Job) -> Outcome:
+    def _answer(self, line: Line, job: Job) -> None:
         try:
-            return self._run(line, job)
+            self._run(line, job)
         except ParleyError as error:
-            return Outcome(job, error=error)
+            self._settle([Outcome(job, error=error)])
         except psycopg.OperationalError as error:
-            return Outcome(job, error=_unavailable(error))
+            self._settle([Outcome(job, error=_unavailable(error))])
         except BaseException as error:  # noqa: BLE001 (it goes to the command's caller)
             line.drop()
-            return Outcome(job, error=error)
+            self._settle([Outcome(job, error=error)])
 
-    def _run(self, line: Line, job: Job) -> Outcome:
+    def _run(self, line: Line, job: Job) -> None:
         for _ in range(ATTEMPTS - 1):
             with suppress(*_AGAIN):
                 return self._attempt(line.connection(), job)
         return self._attempt(line.connection(), job)
 
-    def _attempt(self, connection: psycopg.Connection, job: Job) -> Outcome:
-        with connection.transaction(), connection.cursor() as cursor:
-            transaction = Transaction(cursor, self._dialect, self.clock())
-            result = job.command(transaction)
-            failpoint("commit.before")
-            if connection.closed:  # leaving the block would then say nothing and commit nothing
-                raise psycopg.OperationalError("the connection broke")
-        failpoint("commit.after")
-        return Outcome(job, result, transaction.effects)
+    def _attempt(self, connection: psycopg.Connection, job: Job) -> None:
+        commit = object()
+        try:
+            with connection.transaction(), connection.cursor() as cursor:
+                transaction = Transaction(cursor, self._dialect, self.clock())
+                result = job.command(transaction)
+                failpoint("commit.before")
+                if connection.closed:  # leaving the block would then say nothing and commit nothing
+                    raise psycopg.OperationalError("the connection broke")
+                self._order.enter(commit, transaction.effects.threads)
+            failpoint("commit.after")
+            self._order.wait(commit)
+            self._settle([Outcome(job, result, transaction.effects)])
+        finally:
+            self._order.leave(commit)
 
 
 def _unavailable(error: psycopg.Error) -> Unavailable:

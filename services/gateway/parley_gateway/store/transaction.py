@@ -73,6 +73,11 @@ class Effects:
     positioned: bool = False
     """True when a message got its position: the full-text index has work."""
 
+    @property
+    def threads(self) -> set[str | None]:
+        """The threads that they concern, and None for what concerns none."""
+        return {each.event.thread_id for each in self.events} | set(self.slots)
+
 
 class Transaction:
     """One command's view of the database. `now` is its moment, in microseconds."""
