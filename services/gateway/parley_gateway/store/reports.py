@@ -13,7 +13,7 @@ from parley_contracts.system import (
     UsageRow,
     WorkerStatus,
 )
-from sqlalchemy import ColumnElement, Text, bindparam, case, cast, func, select
+from sqlalchemy import ColumnElement, Text, and_, bindparam, case, cast, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from parley_gateway.store import letters
@@ -41,7 +41,15 @@ _SESSIONS = (
     .order_by(owner_sessions.c.created_at.desc())
 )
 _WORKERS = select(workers).where(workers.c.seen_at > bindparam("since")).order_by(workers.c.id)
-_OPEN_TURNS = select(turns.c.status, turns.c.lease_until, turns.c.created_at).where(OPEN)
+_WAITING = turns.c.status == inline("waiting")
+_RUNNING = and_(~_WAITING, func.coalesce(turns.c.lease_until, 0) > bindparam("now"))
+_IDLE = and_(~_WAITING, func.coalesce(turns.c.lease_until, 0) <= bindparam("now"))
+_OPEN_TURNS = select(
+    func.count(case((_WAITING, 1))),
+    func.count(case((_RUNNING, 1))),
+    func.count(case((_IDLE, 1))),
+    func.min(case((_IDLE, turns.c.created_at))),
+).where(OPEN)
 _QUEUE = select(func.count(), func.min(turns.c.created_at)).where(QUEUED)
 _THREADS = select(func.count()).select_from(threads).where(threads.c.status != inline("deleted"))
 _OUTBOX = select(func.count()).select_from(outbox)
@@ -99,17 +107,14 @@ async def _status(connection: AsyncConnection, database: Database, version: str)
 
 
 async def _queues(connection: AsyncConnection, now: int) -> QueueStatus:
-    opened = (await connection.execute(_OPEN_TURNS)).all()
-    queued, oldest = (await connection.execute(_QUEUE)).one()
-    waiting = [row for row in opened if row.status == "waiting"]
-    running = [row for row in opened if row.status != "waiting" and (row.lease_until or 0) > now]
-    idle = [row for row in opened if row not in waiting and row not in running]
-    since = [row.created_at for row in idle] + ([oldest] if oldest else [])
+    waiting, running, idle, idle_since = (await connection.execute(_OPEN_TURNS, {"now": now})).one()
+    queued, queued_since = (await connection.execute(_QUEUE)).one()
+    since = [each for each in (idle_since, queued_since) if each is not None]
     return QueueStatus(
-        running=len(running),
-        dispatched=len(idle),
+        running=running,
+        dispatched=idle,
         queued=queued,
-        waiting=len(waiting),
+        waiting=waiting,
         oldest_wait_s=(now - min(since)) / 1e6 if since else None,
     )
 
