@@ -337,6 +337,15 @@ async def test_fifty_megabytes_of_history_pass_the_bus_in_pages(house: GatewayHo
     assert count == 14 * 40 + 1
 
 
+async def test_an_import_that_was_given_up_is_forgotten_within_hours(house: GatewayHouse) -> None:
+    page = ImportThread(id="i", messages=(ImportMessage(role="user", text="old"),), last=False)
+    await house.owner.request(op.THREADS_IMPORT, page)
+    house.clock.advance(8 * 3_600)
+    await house.gateway.sweep()
+    with pytest.raises(NotFound):
+        await house.view("i")
+
+
 async def test_sign_in_and_out(house: GatewayHouse, broker: Broker) -> None:
     web = await PatientBus.connect(broker.context("web"), name="web")
     signed_in = await web.request(op.SESSIONS_SIGN_IN, SignIn(token=TOKEN, label="Firefox"))

@@ -8,6 +8,7 @@ from parley_contracts.errors import Conflict, NotFound
 from parley_contracts.messages import MessageRef, UpdateMessage
 from parley_contracts.threads import ImportMessage, ImportThread, ListThreads, Thread
 from parley_gateway.store import imports, listing, messages, waiting
+from parley_gateway.store.index import index_some
 
 
 def conversation(start: int, count: int) -> tuple[ImportMessage, ...]:
@@ -84,3 +85,36 @@ async def test_rule_1_an_imported_message_waits_no_more(store: Store) -> None:
     for command in (waiting.remove, messages.send_now):
         with pytest.raises(Conflict, match="no longer waiting"):
             await store.run(command, MessageRef(id=imported.id))
+
+
+@pytest.mark.parametrize("indexed", [True, False])
+async def test_an_import_that_was_given_up_leaves_nothing(store: Store, indexed: bool) -> None:
+    await take(store, 0, 4, last=True, id="done")
+    await take(store, 0, 4, last=False, id="slow")
+    await take(store, 0, 4, last=False, id="given-up")
+    if indexed:
+        await store.run(index_some)
+    store.clock.advance(5 * 3_600)
+    await take(store, 4, 4, last=False, id="slow")
+    store.clock.advance(2 * 3_600)
+    await store.run(imports.purge_abandoned)
+    rows = await store.rows("SELECT id FROM threads ORDER BY id")
+    assert rows == [("done",), ("slow",), ("t",)]
+    assert await store.count("messages") == 12
+    await store.thread("later", title="untitled")
+    for _ in range(4):
+        await store.exchange("anew", "new", "later")
+    await take(store, 8, 1, last=True, id="slow")
+    await store.run(index_some)
+    found = await store.query(listing.list_threads, ListThreads(q="m1"))
+    assert {each.id for each in found.threads} == {"done", "slow"}
+
+
+async def test_an_import_that_was_given_up_can_be_begun_anew(store: Store) -> None:
+    await take(store, 0, 4, last=False)
+    store.clock.advance(24 * 3_600)
+    await store.run(imports.purge_abandoned)
+    with pytest.raises(Conflict, match="A page is missing"):
+        await take(store, 4, 4, last=False)
+    await take(store, 0, 2, last=True)
+    assert await store.texts("i") == ["m0", "m1"]

@@ -25,12 +25,14 @@ from parley_gateway.indexing import Indexer
 from parley_gateway.outbox import Outbox
 from parley_gateway.respite import Respite
 from parley_gateway.store.database import Database
+from parley_gateway.store.imports import purge_abandoned
 from parley_gateway.store.stopping import GRACE_US
 from parley_gateway.store.transaction import Effects
 
 SWEEP_S = 2.0
 MOST_REFUSALS = 2
 """A stream that refuses in more sweeps in a row, all of which the broker answers, is ill."""
+PURGE_US = 3_600_000_000
 STALL_S = 5.0
 """A gateway that did not sweep for so long was itself frozen, or the machine was suspended."""
 _CLOCK = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -49,6 +51,7 @@ class Gateway:
         self._bus = bus
         self._events = Events(bus)
         self._replicas = replicas
+        self._purge_at = 0
         self._outbox = Outbox(database, self._events)
         self._dispatcher = Dispatcher(database, SlotQueue(bus, TURNS), self.respite)
         self._indexer = Indexer(self.writer)
@@ -77,6 +80,13 @@ class Gateway:
             await close_all_overdue(self.database, self._events)
             await self._dispatcher.dispatch_due()
             await self._outbox.look_for_old()
+            await self._purge()
+
+    async def _purge(self) -> None:
+        """Forget, every hour, what was begun and given up."""
+        if self.writer.clock() >= self._purge_at:
+            await self.writer.run_relaxed(purge_abandoned)
+            self._purge_at = self.writer.clock() + PURGE_US
 
     async def _make_streams(self) -> None:
         """Make the streams; one whose storage is damaged begins anew.

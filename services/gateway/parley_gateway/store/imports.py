@@ -9,11 +9,12 @@ from parley_contracts.base import new_id
 from parley_contracts.errors import Conflict
 from parley_contracts.messages import Message
 from parley_contracts.threads import ImportMessage, ImportThread, Thread
-from sqlalchemy import bindparam, insert, select
+from sqlalchemy import bindparam, delete, insert, select
 
 from parley_gateway.store import agents
 from parley_gateway.store.asking import digest_of, provisional_title
 from parley_gateway.store.forks import add_root
+from parley_gateway.store.index import unindex
 from parley_gateway.store.lifecycle import thread_changed
 from parley_gateway.store.records import (
     ThreadRecord,
@@ -23,12 +24,13 @@ from parley_gateway.store.records import (
     reused,
     save_thread,
 )
-from parley_gateway.store.schema import messages, unindexed
+from parley_gateway.store.schema import lineage, messages, threads, unindexed
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.threads import UNTITLED, new_thread
 from parley_gateway.store.transaction import Transaction
 
 DIGEST = digest_of("import")
+ABANDONED_US = 6 * 3_600_000_000
 
 _ADD = Statement(
     insert(messages),
@@ -43,6 +45,20 @@ _INDEX_LATER = Statement(
         ),
     )
 )
+_ABANDONED = Statement(
+    select(threads.c.id)
+    .where(threads.c.importing, threads.c.active_at < bindparam("before"))
+    .order_by(threads.c.id)
+    .with_for_update(of=threads, skip_locked=True)
+)
+_PURGES = [
+    Statement(delete(table).where(column == bindparam("thread_id")))
+    for table, column in (
+        (messages, messages.c.thread_id),
+        (lineage, lineage.c.thread_id),
+        (threads, threads.c.id),
+    )
+]
 
 
 def take_page(tx: Transaction, command: ImportThread) -> Thread:
@@ -58,11 +74,19 @@ def take_page(tx: Transaction, command: ImportThread) -> Thread:
             field="offset",
         )
     _append(tx, thread, command)
-    thread.importing = not command.last
+    thread.importing, thread.active_at = not command.last, tx.now
     save_thread(tx, thread)
     if command.last:
         tx.emit(thread_changed(thread))
     return thread.view()
+
+
+def purge_abandoned(tx: Transaction) -> None:
+    """Forget imports whose next page has not come for hours; nobody has seen them."""
+    for (id,) in tx.all(_ABANDONED, before=tx.now - ABANDONED_US):
+        unindex(tx, id)
+        for purge in _PURGES:
+            tx.run(purge, thread_id=id)
 
 
 def _thread(tx: Transaction, command: ImportThread) -> ThreadRecord:

@@ -9,16 +9,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import URL, BigInteger, Text, bindparam, column, delete, insert, select, table
+from sqlalchemy import (
+    URL,
+    BigInteger,
+    Executable,
+    Text,
+    bindparam,
+    column,
+    delete,
+    insert,
+    select,
+    table,
+)
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.elements import ClauseElement, ColumnElement
 from sqlalchemy.types import NullType
 
 from parley_gateway.store.schema import messages, unindexed
 from parley_gateway.store.sqlite import is_sqlite
 from parley_gateway.store.statement import Statement
-from parley_gateway.store.transaction import Transaction
+from parley_gateway.store.transaction import Row, Transaction
 from parley_gateway.store.words import Term, words
 
 AT_ONCE = 32
@@ -69,6 +80,25 @@ def _matches_postgresql(element: matches, compiler: SQLCompiler, **kw: Any) -> s
     return f"message_search.words @@ {compiler.process(element.query, **kw)}::tsquery"
 
 
+class without(Executable, ClauseElement):  # noqa: N801 (reads like an SQL statement)
+    """Takes a message out of the index, which in SQLite has to be told the words again."""
+
+    def __init__(self) -> None:
+        self.message_pk = bindparam("message_pk", type_=BigInteger)
+        self.words = bindparam("words", type_=Text)
+
+
+@compiles(without, "sqlite")
+def _without_sqlite(element: without, compiler: SQLCompiler, **kw: Any) -> str:
+    pk, said = (compiler.process(each, **kw) for each in (element.message_pk, element.words))
+    return _UNSAID.format(pk, said)
+
+
+@compiles(without, "postgresql")
+def _without_postgresql(element: without, compiler: SQLCompiler, **kw: Any) -> str:
+    return _DROPPED.format(compiler.process(element.message_pk, **kw))
+
+
 _PLACED = """coalesce(
     (
         SELECT string_agg(quote_literal(word) || ':' || least(place, 16383), ' ')
@@ -76,6 +106,9 @@ _PLACED = """coalesce(
     ),
     ''
 )::tsvector"""
+
+_UNSAID = "INSERT INTO message_search (message_search, rowid, words) VALUES ('delete', {}, {})"
+_DROPPED = "DELETE FROM message_search WHERE rowid = {}"
 
 _PENDING = Statement(
     select(messages.c.pk, messages.c.text)
@@ -87,16 +120,32 @@ _PENDING = Statement(
 _ADD = Statement(
     insert(INDEX).values(rowid=bindparam("message_pk", type_=BigInteger), words=indexed())
 )
+_OF_THREAD = Statement(
+    select(messages.c.pk, messages.c.text, unindexed.c.message_pk)
+    .outerjoin(unindexed, unindexed.c.message_pk == messages.c.pk)
+    .where(messages.c.thread_id == bindparam("thread_id"), messages.c.position.is_not(None))
+)
+_REMOVE = Statement(without())
 _DONE = Statement(delete(unindexed).where(unindexed.c.message_pk == bindparam("message_pk")))
 
 
 def index_some(tx: Transaction) -> bool:
     """Index the oldest messages that nobody else is at; False when that was all."""
     pending = tx.all(_PENDING)
-    rows = [{"message_pk": pk, "words": " ".join(words(text[:LONGEST]))} for pk, text in pending]
-    tx.many(_ADD, rows)
+    tx.many(_ADD, _rows(pending))
     tx.many(_DONE, [{"message_pk": pk} for pk, _ in pending])
     return len(pending) == AT_ONCE
+
+
+def unindex(tx: Transaction, thread_id: str) -> None:
+    """Take a thread's messages out of the index, or from what waits for it."""
+    found = tx.all(_OF_THREAD, thread_id=thread_id)
+    tx.many(_REMOVE, _rows([(pk, text) for pk, text, waits in found if waits is None]))
+    tx.many(_DONE, [{"message_pk": pk} for pk, _, waits in found if waits is not None])
+
+
+def _rows(said: list[Row]) -> list[dict[str, Any]]:
+    return [{"message_pk": pk, "words": " ".join(words(text[:LONGEST]))} for pk, text in said]
 
 
 def query_text(url: URL, wanted: list[Term]) -> str:
