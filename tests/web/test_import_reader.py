@@ -16,6 +16,7 @@ from parley_web.api.imports import MAX_MESSAGE, PAGE_MESSAGES, ThreadReader
 from parley_web.problems import BadRequest
 
 texts = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"))
+numbers = st.integers(1 - 2**63, 2**63 - 1)
 messages = st.lists(
     st.fixed_dictionaries(
         {"role": st.sampled_from(["user", "agent"]), "text": texts},
@@ -23,8 +24,8 @@ messages = st.lists(
             "parts": st.lists(st.builds(TextPart, step=st.integers(0, 9), text=texts)).map(
                 lambda parts: [each.model_dump() for each in parts]
             ),
-            "origin": st.dictionaries(texts, st.none() | st.integers() | st.lists(texts)),
-            "position": st.integers(),
+            "origin": st.dictionaries(texts, st.none() | numbers | st.lists(texts)),
+            "position": numbers,
         },
     )
 )
@@ -82,6 +83,7 @@ def test_a_full_page_asks_to_be_taken() -> None:
         (b'{"messages": [', None),
         (b"nonsense", None),
         (b"\xff", None),
+        (b'{"title": "\xed\xa0\x80", "messages": []}', None),
         (b'{"messages": []} tail', None),
     ],
 )
@@ -103,3 +105,12 @@ def test_a_message_that_never_ends_is_refused_before_it_fills_the_memory() -> No
     with pytest.raises(Invalid, match="too long"):
         for _ in range(MAX_MESSAGE // 2**20 + 1):
             reader.feed(b"x" * 2**20)
+
+
+@pytest.mark.parametrize(
+    "number", ["1e999999999999", "-1e400", "9" * 5_000, "9" * 500_000, str(2**63), f"0.1e{10**9}"]
+)
+def test_a_number_without_measure_is_refused(number: str) -> None:
+    body = f'{{"messages": [{{"role": "user", "text": "x", "origin": {{"n": {number}}}}}]}}'
+    with pytest.raises(BadRequest, match="number that is too large"):
+        read(body.encode())

@@ -3,7 +3,6 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Any
 
 import ijson  # type: ignore[import-untyped]
@@ -36,6 +35,8 @@ _DEPTH = {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}
 _ITEM = "messages.item"
 _AUTHORS = frozenset({"agent_id", "agent"})
 _SETTINGS = {"title", "status", *_AUTHORS}
+_NO_JSON = (ijson.JSONError, UnicodeDecodeError)
+"""What the parser raises; the second for a half of a character, which is no UTF-8 either."""
 _SCALARS = ("string", "number", "boolean", "null")
 
 
@@ -78,7 +79,9 @@ class ThreadReader:
 
     def __init__(self) -> None:
         self._events = ijson.sendable_list()
-        self._parser = ijson.parse_coro(self._events)
+        # With floats the C parser refuses what has more than 64 bits; without, an integer of more
+        # digits than Python converts (4,300) crashes the process.
+        self._parser = ijson.parse_coro(self._events, use_float=True)
         self._message = ijson.ObjectBuilder()
         self._listed = False
         self._read = 0
@@ -101,7 +104,7 @@ class ThreadReader:
     def _feed(self, piece: bytes) -> None:
         try:
             self._parser.send(piece)
-        except ijson.JSONError as error:
+        except _NO_JSON as error:
             raise _not_json(error) from None
         self._pending += len(piece)
         for prefix, event, value in self._events:
@@ -118,7 +121,7 @@ class ThreadReader:
         """Check that the JSON ended and held messages."""
         try:
             self._parser.close()
-        except ijson.JSONError as error:
+        except _NO_JSON as error:
             raise _not_json(error) from None
         if not self._listed:
             raise Invalid("“messages” is missing: a list of {role, text}.", field="messages")
@@ -142,7 +145,7 @@ class ThreadReader:
         if prefix == _ITEM and event in _SCALARS:
             field = f"messages.{self._read}"
             raise Invalid(f"“{field}” must be an object: {{role, text}}.", field=field)
-        self._message.event(event, float(value) if isinstance(value, Decimal) else value)
+        self._message.event(event, value)
         if prefix == _ITEM and event == "end_map":
             self._add(self._message.value)
             self._pending = 0
@@ -214,7 +217,15 @@ def _too_late(field: str) -> Invalid:
 
 
 def _not_json(error: Exception) -> BadRequest:
+    reason = _reason(error)
+    if "overflow" in reason:
+        return BadRequest("The body holds a number that is too large; a file of Parley's does not.")
+    return BadRequest(f"The body is not JSON: {reason}.", kind="not-json")
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, UnicodeDecodeError):
+        return "it is not UTF-8"
     message = error.args[0] if error.args else ""
     text = message.decode("utf-8", "replace") if isinstance(message, bytes) else str(message)
-    reason = text.split("\n")[0].strip(" .") or "it ends too early"
-    return BadRequest(f"The body is not JSON: {reason}.", kind="not-json")
+    return text.split("\n")[0].strip(" .") or "it ends too early"
