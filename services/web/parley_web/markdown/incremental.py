@@ -17,7 +17,7 @@ from typing import Any
 
 from markdown_it.token import Token
 
-from parley_web.markdown.renderer import PARSER, code_frame, sanitized
+from parley_web.markdown.renderer import code_frame, html_of, parsed
 
 _LINE_END = re.compile(r"\r\n?")
 _BLANK_LINE = re.compile(r"\n[ \t]*\n")
@@ -49,7 +49,7 @@ class GrowingMarkdown:
         self._open = ""
         self._held = ""
         self._env: dict[str, Any] = {}
-        """What the closed blocks have defined for those to come."""
+        """What the closed blocks have defined for those to come, and left of the time."""
         self._lines_seen = 0
         self._fence: _OpenFence | None = None
 
@@ -63,10 +63,10 @@ class GrowingMarkdown:
         """Render what came since the last call."""
         closed = self._close_blocks()
         fence_before, self._fence = self._fence, None
-        tokens = PARSER.parse(self._open, copy.deepcopy(self._env))
+        tokens = parsed(self._open, copy.deepcopy(self._env))
         if tokens and _is_open_fence(tokens[-1], self._open):
             return self._grow_fence(closed, tokens, fence_before)
-        return Growth(closed, tail=_html(tokens))
+        return Growth(closed, tail=html_of(tokens, {}))
 
     def close(self) -> Growth:
         """Render the rest for good; nothing may follow."""
@@ -86,12 +86,12 @@ class GrowingMarkdown:
         return self._render(closed)
 
     def _render(self, text: str) -> str:
-        return sanitized(PARSER.render(text, self._env)) if text else ""
+        return html_of(parsed(text, self._env), self._env) if text else ""
 
     def _grow_fence(self, closed: str, tokens: list[Token], earlier: _OpenFence | None) -> Growth:
         token = tokens[-1]
         language = token.info.strip().partition(" ")[0]
-        fence = self._fence = _OpenFence(_html(tokens[:-1]), language, token.content)
+        fence = self._fence = _OpenFence(html_of(tokens[:-1], {}), language, token.content)
         same = earlier and (earlier.before, earlier.language) == (fence.before, language)
         if earlier and same and not closed and fence.code.startswith(earlier.code):
             return Growth(code=fence.code[len(earlier.code) :])
@@ -99,13 +99,9 @@ class GrowingMarkdown:
         return Growth(closed, tail=fence.before + frame)
 
 
-def _html(tokens: list[Token]) -> str:
-    return sanitized(PARSER.renderer.render(tokens, PARSER.options, {}))
-
-
 def _last_boundary(complete: str, env: dict[str, Any]) -> int:
     """Return the offset of the last block that begins behind a blank line, or 0."""
-    tokens = PARSER.parse(complete, env)
+    tokens = parsed(complete, env)
     lines = complete.split("\n")
     for token in reversed(tokens):
         if token.level == 0 and token.map and token.nesting >= 0:

@@ -70,13 +70,12 @@ def _split(markdown: MarkdownIt, text: str) -> Iterator[Token]:
 
 def _trimmed(address: str) -> str:
     """Return the address without the sentence's punctuation behind it."""
-    while True:
-        shorter = address.rstrip(_TRAILING)
-        if shorter.endswith(")") and shorter.count(")") > shorter.count("("):
-            shorter = shorter[:-1]
-        if shorter == address:
-            return address
-        address = shorter
+    end = len(address)
+    unopened = address.count(")") - address.count("(")
+    while address[end - 1] in _TRAILING or (address[end - 1] == ")" and unopened > 0):
+        end -= 1
+        unopened -= address[end] == ")"
+    return address[:end]
 
 
 def _text(content: str) -> Token:

@@ -126,21 +126,36 @@ def _inline_brackets(state: StateInline, silent: bool) -> bool:
 def _block_brackets(state: StateBlock, start_line: int, end_line: int, silent: bool) -> bool:
     if state.is_code_block(start_line) or not _line(state, start_line).startswith(r"\["):
         return False
-    lines: list[str] = []
-    for number in range(start_line, end_line):
-        line = _line(state, number)
-        if not line or state.sCount[number] < state.blkIndent:
-            return False
-        lines.append(line)
-        if line.endswith(r"\]"):
-            break
-    else:
+    end = _end_of_brackets(state, start_line, end_line)
+    if end is None:
         return False
     if not silent:
+        lines = [_line(state, number) for number in range(start_line, end)]
         token = _push(state, "math_block", "\n".join(lines)[2:-2])
-        token.block, token.map = True, [start_line, start_line + len(lines)]
-    state.line = start_line + len(lines)
+        token.block, token.map = True, [start_line, end]
+    state.line = end
     return True
+
+
+def _end_of_brackets(state: StateBlock, start_line: int, end_line: int) -> int | None:
+    """Return the line behind the next closing bracket, None when a blank line comes before it.
+
+    Where none was found, none is looked for again within the same list or quotation: any number of
+    lines may open a formula that never ends.
+    """
+    in_vain: dict[tuple[int, int], int] = vars(state).setdefault("brackets_in_vain", {})
+    within = (state.level, state.blkIndent)
+    if start_line < in_vain.get(within, 0):
+        return None
+    number = start_line
+    while number < end_line and (line := _line(state, number)):
+        if state.sCount[number] < state.blkIndent:
+            break
+        number += 1
+        if line.endswith(r"\]"):
+            return number
+    in_vain[within] = number
+    return None
 
 
 def _line(state: StateBlock, number: int) -> str:

@@ -18,6 +18,10 @@ from markdown_it.token import Token
 from markdown_it.utils import EnvType, OptionsDict
 
 from parley_web.markdown import highlight, inline, mathematics
+from parley_web.markdown.budget import Budget, OutOfTime
+
+PARSING_S = 0.5
+"""Time of the processor for the Markdown of one message; prose of this length has megabytes."""
 
 _FIRST_HEADING = 3
 """The page has its own h1 and h2; an answer's first heading is an h3, whatever it is written as."""
@@ -28,12 +32,14 @@ class _Renderer(RendererHTML):
 
     def fence(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType) -> str:
         language = tokens[idx].info.strip().partition(" ")[0]
-        return code_block(tokens[idx].content, language) + "\n"
+        budget = env.setdefault("colouring", Budget(highlight.COLOURING_S))
+        body = highlight.coloured(tokens[idx].content, language, budget)
+        return code_frame(body or escape(tokens[idx].content), language) + "\n"
 
     def code_block(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
     ) -> str:
-        return code_block(tokens[idx].content, "") + "\n"
+        return code_frame(escape(tokens[idx].content), "") + "\n"
 
     def list_item_open(
         self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: EnvType
@@ -64,14 +70,8 @@ class _Renderer(RendererHTML):
         return f'<a class="image" href="{escape(source)}">{escape(words)}</a>'
 
 
-def code_block(code: str, language: str) -> str:
-    """Return a code block: a bar with its language and a copy button, then the code, coloured."""
-    body = highlight.coloured(code, language) or escape(code)
-    return code_frame(body, language)
-
-
 def code_frame(body: str, language: str, code_id: str = "") -> str:
-    """Return the frame of a code block around `body`, which is HTML already."""
+    """Return a code block: a bar with its language and a copy button, then the HTML `body`."""
     name = f' id="{escape(code_id)}"' if code_id else ""
     return (
         f'<div class="code"><div class="bar"><span class="language">{escape(language)}</span>'
@@ -102,6 +102,7 @@ def _parser() -> MarkdownIt:
     mathematics.mathematics_plugin(markdown)
     inline.inline_plugin(markdown)
     markdown.core.ruler.push("headings", _rank_headings)
+    markdown.render("<https://x>")  # fills the tables that it keeps; the alarm may come later
     return markdown
 
 
@@ -147,6 +148,21 @@ def sanitized(html: str) -> str:
     return _CLEANER.clean(html)
 
 
+def parsed(text: str, env: EnvType) -> list[Token]:
+    """Return the tokens of a text; one that takes too long is shown as it was written."""
+    try:
+        with Budget(PARSING_S):
+            return PARSER.parse(text, env)
+    except OutOfTime:
+        return [Token("code_block", "code", 0, content=text)]
+
+
+def html_of(tokens: Sequence[Token], env: EnvType) -> str:
+    """Return the safe HTML of tokens; the code of all that share an `env` is coloured in time."""
+    return sanitized(PARSER.renderer.render(tokens, PARSER.options, env))
+
+
 def render(text: str) -> str:
     """Return the safe HTML of a whole Markdown document."""
-    return sanitized(PARSER.render(text))
+    env: dict[str, Any] = {}
+    return html_of(parsed(text, env), env)
