@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
+from urllib.parse import urlsplit
 
+import pytest
 from api_client import LIMIT_S, Api
+from house import House
 from parley_web.api.imports import PAGE_MESSAGES
+from parley_web.problems import refusal
+from raw_stream import Stream
+from starlette.requests import ClientDisconnect
 
 
 async def test_an_export_comes_back_as_it_went(api: Api) -> None:
@@ -144,6 +151,44 @@ async def test_nothing_is_left_of_an_import_that_fails(api: Api) -> None:
     problem = await api.call("POST", "/api/threads/import", body, status=422)
     assert problem["field"] == "messages.2500.role"
     assert await active(api) == before
+
+
+async def test_nothing_is_left_of_an_import_that_is_cut_off(house: House, api: Api) -> None:
+    async with api.events() as events:
+        await events.opened()
+        _, writer = await opened_import(house)
+        for number in range(200):  # more than any buffer on the way holds
+            message = {"role": "user", "text": f"{number} " + "x" * 100_000}
+            await send_chunk(writer, json.dumps(message) + ",")
+        writer.transport.abort()
+        async with asyncio.timeout(LIMIT_S):
+            async for event in events:
+                if event.data.get("thread", {}).get("title") == "cut off":
+                    break
+    assert event.data["thread"]["status"] == "deleted"
+    assert 0 < event.data["thread"]["head"] < 200
+
+
+def test_a_body_that_is_cut_off_is_no_fault_of_ours(caplog: pytest.LogCaptureFixture) -> None:
+    assert refusal(ClientDisconnect()).status == 400
+    assert not caplog.records
+
+
+async def opened_import(house: House) -> Stream:
+    """Begin an import over a bare socket."""
+    address = urlsplit(house.url)
+    reader, writer = await asyncio.open_connection(address.hostname, address.port)
+    writer.write(
+        f"POST /api/threads/import HTTP/1.1\r\nHost: {address.netloc}\r\n"
+        f"Authorization: Bearer {house.token}\r\nTransfer-Encoding: chunked\r\n\r\n".encode()
+    )
+    await send_chunk(writer, '{"title": "cut off", "messages": [')
+    return reader, writer
+
+
+async def send_chunk(writer: asyncio.StreamWriter, text: str) -> None:
+    writer.write(f"{len(text):x}\r\n{text}\r\n".encode())
+    await writer.drain()
 
 
 async def active(api: Api) -> list[str]:

@@ -13,7 +13,7 @@ from parley_contracts.sentences import invalid as invalid
 from parley_contracts.sentences import refused
 from pydantic_core import PydanticSerializationError
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -63,6 +63,8 @@ def refusal(error: Exception) -> ParleyError:
             return _from_request(error.errors()[0])
         case HTTPException():
             return _from_status(error)
+        case ClientDisconnect():
+            return BadRequest("The request ended before its body did; send it again.")
         case PydanticSerializationError() if "surrogates" in str(error):
             return Invalid("The text holds half of a character; take it out and send again.")
     log.exception("a request failed", exc_info=error)

@@ -9,7 +9,7 @@ import ijson  # type: ignore[import-untyped]
 from fastapi import APIRouter
 from parley_bus import Bus
 from parley_contracts.base import new_id
-from parley_contracts.errors import Invalid, ParleyError
+from parley_contracts.errors import Invalid
 from parley_contracts.operations import THREADS_DELETE, THREADS_IMPORT, THREADS_UPDATE
 from parley_contracts.threads import ImportMessage, ImportThread, Thread, ThreadRef, UpdateThread
 from pydantic import ValidationError
@@ -69,8 +69,8 @@ async def import_thread(request: Request) -> Response:
                 await writer.write(reader, last=False)
         reader.close()
         return Json((await writer.write(reader, last=True)).encode(), 201)
-    except ParleyError:
-        await writer.undo()
+    except BaseException:
+        writer.undo()
         raise
 
 
@@ -167,6 +167,7 @@ class ThreadWriter:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
         self._id = new_id()
+        self._begun = False
         self._written = 0
         self._settings: dict[str, Any] | None = None
 
@@ -188,6 +189,7 @@ class ThreadWriter:
                 **self._settings,
             }
         )
+        self._begun = True
         thread = await self._bus.request(THREADS_IMPORT, page, timeout=TIMEOUT_S)
         self._written += len(page.messages)
         late |= {"status": "archived"} if archived else {}
@@ -195,10 +197,14 @@ class ThreadWriter:
             thread = await self._bus.request(THREADS_UPDATE, UpdateThread(id=self._id, **late))
         return thread
 
-    async def undo(self) -> None:
-        """Delete what was made of an import that failed."""
-        if self._written:
-            await self._bus.request(THREADS_DELETE, ThreadRef(id=self._id))
+    def undo(self) -> None:
+        """Delete what may have been made of an import that failed, was cut off or cancelled.
+
+        Nothing is waited for, since whoever is cancelled may not wait; of the broker's outages the
+        bus takes care.
+        """
+        if self._begun:
+            self._bus.publish_soon(THREADS_DELETE.subject, ThreadRef(id=self._id).encode())
 
 
 def _checked(fields: dict[str, Any]) -> ImportThread:
