@@ -23,7 +23,7 @@ async def test_a_name_that_the_owner_allowed_is_answered(client: httpx2.AsyncCli
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:4000", "", "127.0.0.1.evil.example"]
+    "host", ["evil.example", "evil.example:4000", "", "127.0.0.1.evil.example", "[", "[::1"]
 )
 async def test_a_foreign_name_for_this_machine_is_refused(
     client: httpx2.AsyncClient, host: str
@@ -31,6 +31,8 @@ async def test_a_foreign_name_for_this_machine_is_refused(
     answer = await client.get("/healthz", headers={"Host": host})
     assert answer.status_code == 421
     assert "PARLEY_ALLOWED_HOSTS" in answer.json()["detail"]
+    page = await client.get("/", headers={"Host": host, "Accept": "text/html"})
+    assert (page.status_code, "PARLEY_ALLOWED_HOSTS" in page.text) == (421, True)
 
 
 @pytest.mark.parametrize(
@@ -41,6 +43,10 @@ async def test_a_foreign_name_for_this_machine_is_refused(
         ({"Origin": "http://evil.example"}, 403),
         ({"Origin": "http://127.0.0.1:4001"}, 403),
         ({"Origin": "null"}, 403),
+        ({"Origin": ""}, 403),
+        ({"Origin": "http://["}, 403),
+        ({"Origin": "http://a:99999"}, 403),
+        ({"Origin": "http://127.0.0.1/"}, 403),
         ({"Sec-Fetch-Site": "same-origin", "Origin": "http://127.0.0.1"}, 401),
         ({"Sec-Fetch-Site": "none"}, 401),
         ({"Origin": "http://127.0.0.1"}, 401),

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from parley_web.api.call import Json
 from parley_web.gate import is_open
 from parley_web.problems import MEDIA_TYPE as PROBLEM
-from parley_web.signin import COOKIE
+from parley_web.signin import COOKIE, scheme_of
 from parley_web.sse import EventStream
 
 _Json = dict[str, Any]
@@ -94,7 +94,7 @@ async def show_page(request: Request) -> Response:
     templates = Environment(loader=PackageLoader("parley_web"), autoescape=True, trim_blocks=True)
     page = templates.get_template("reference.html").render(
         document=described,
-        origin=str(request.base_url).rstrip("/"),
+        origin=str(request.base_url.replace(scheme=scheme_of(request))).rstrip("/"),
         sections=groupby(_operations(described), key=lambda each: each[2]["tags"][0]),
     )
     return HTMLResponse(page)

@@ -103,7 +103,7 @@ def _check_origin(headers: Headers) -> None:
     if site is not None:
         same = site in ("same-origin", "none")
     else:
-        same = origin is None or urlsplit(origin).netloc == headers.get("host")
+        same = origin is None or origin.partition("://")[2] == headers.get("host")
     if not same:
         raise Forbidden("Another site sent this request, so it was not carried out.")
 

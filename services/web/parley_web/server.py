@@ -71,6 +71,7 @@ async def serve(app: ASGIApp, listener: socket.socket, stopping: asyncio.Event) 
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,  # anybody can send them, and wrong tokens are counted by the address
         timeout_graceful_shutdown=GRACE_S,
     )
     server = _Server(config)

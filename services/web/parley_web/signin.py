@@ -12,7 +12,6 @@ from parley_contracts.errors import ParleyError, Unauthorized, Unavailable
 from parley_contracts.operations import SESSIONS_CHECK
 from parley_contracts.sessions import CheckSession, Session, SignedIn
 from pydantic import ValidationError
-from starlette.datastructures import URL
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
@@ -42,13 +41,19 @@ def client_of(connection: HTTPConnection) -> str:
     return connection.client.host[:100] if connection.client else ""
 
 
-def set_cookie(response: Response, signed_in: SignedIn, url: URL) -> None:
+def scheme_of(connection: HTTPConnection) -> str:
+    """Return how the browser came: a proxy says so, and whoever lies deceives only himself."""
+    said = connection.headers.get("x-forwarded-proto")
+    return said if said in ("http", "https") else str(connection.scope["scheme"])
+
+
+def set_cookie(response: Response, signed_in: SignedIn, scheme: str) -> None:
     """Give the browser its session; no script can read it and no other site makes it sent."""
     response.set_cookie(
         COOKIE,
         signed_in.secret,
         expires=signed_in.expires_at,
-        secure=url.scheme == "https",
+        secure=scheme == "https",
         httponly=True,
         samesite="strict",
     )

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from parley_web.api.call import forward
-from parley_web.signin import COOKIE, client_of, credential_of, set_cookie
+from parley_web.signin import COOKIE, client_of, credential_of, scheme_of, set_cookie
 from parley_web.state import AppState, state_of
 
 router = APIRouter(prefix="/api", tags=["Sign-in"])
@@ -33,7 +33,7 @@ async def login(request: Request, given: Login) -> Response:
     sign_in = SignIn(token=given.token, label=label, client=client_of(request))
     signed_in = await state_of(request).bus.request(SESSIONS_SIGN_IN, sign_in)
     answer = Response(status_code=204)
-    set_cookie(answer, signed_in, request.url)
+    set_cookie(answer, signed_in, scheme_of(request))
     return answer
 
 
