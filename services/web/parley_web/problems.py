@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, TypeVar
 
 from fastapi.exceptions import RequestValidationError
+from parley_contracts.base import Contract
 from parley_contracts.errors import Internal, Invalid, NotFound, ParleyError, TooMany, Unavailable
 from parley_contracts.sentences import invalid as invalid
 from parley_contracts.sentences import refused
+from pydantic import ValidationError
 from pydantic_core import PydanticSerializationError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
@@ -22,6 +24,9 @@ MEDIA_TYPE = "application/problem+json"
 _RETRY_AFTER_S = {Unavailable.status: "1", TooMany.status: "60"}
 
 log = logging.getLogger(__name__)
+
+
+C = TypeVar("C", bound=Contract)
 
 
 class BadRequest(ParleyError):
@@ -52,6 +57,14 @@ def response(request: Request, error: ParleyError) -> Response:
     if error.status == NotAllowed.status:
         headers["Allow"] = ", ".join(_methods(request))
     return Response(error.problem().encode(), error.status, headers, MEDIA_TYPE)
+
+
+def checked(contract: type[C], fields: Mapping[str, Any]) -> C:
+    """Return the contract that values from outside make. Raises Invalid when they make none."""
+    try:
+        return contract.model_validate(fields)
+    except ValidationError as error:
+        raise invalid(error) from None
 
 
 def refusal(error: Exception) -> ParleyError:

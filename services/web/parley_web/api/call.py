@@ -18,11 +18,11 @@ from fastapi import APIRouter, Body, Depends, Query
 from fastapi import Path as PathParameter
 from parley_contracts.base import Contract
 from parley_contracts.operations import Operation
-from pydantic import ValidationError, create_model
+from pydantic import create_model
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from parley_web.problems import invalid
+from parley_web.problems import checked
 from parley_web.state import state_of
 
 _WITH_BODY = frozenset({"POST", "PATCH", "PUT"})
@@ -69,10 +69,7 @@ def asked(
     async def ask(**given: Any) -> Contract:
         others = given.pop("rest", None)
         fields = others.model_dump(exclude_unset=True) if others else {}
-        try:
-            return contract.model_validate(fields | given)
-        except ValidationError as error:
-            raise invalid(error) from None
+        return checked(contract, fields | given)
 
     parameters = [_parameter(name, Annotated[str, PathParameter()]) for name in in_path]
     if rest.model_fields:

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from parley_web.api.call import Json
-from parley_web.problems import BadRequest, invalid
+from parley_web.problems import BadRequest, checked, invalid
 from parley_web.state import state_of
 
 router = APIRouter(prefix="/api/threads", tags=["Export and import"])
@@ -180,14 +180,15 @@ class ThreadWriter:
         late = {name: settings[name] for name in settings if name not in self._settings}
         if author := late.keys() & _AUTHORS:
             raise _too_late(author.pop())
-        page = _checked(
+        page = checked(
+            ImportThread,
             {
                 "id": self._id,
                 "offset": self._written,
                 "messages": reader.take_page(),
                 "last": last,
                 **self._settings,
-            }
+            },
         )
         self._begun = True
         thread = await self._bus.request(THREADS_IMPORT, page, timeout=TIMEOUT_S)
@@ -205,13 +206,6 @@ class ThreadWriter:
         """
         if self._begun:
             self._bus.publish_soon(THREADS_DELETE.subject, ThreadRef(id=self._id).encode())
-
-
-def _checked(fields: dict[str, Any]) -> ImportThread:
-    try:
-        return ImportThread.model_validate(fields)
-    except ValidationError as error:
-        raise invalid(error) from None
 
 
 def _too_late(field: str) -> Invalid:

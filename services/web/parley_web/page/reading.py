@@ -15,6 +15,7 @@ from parley_web.page import markup
 from parley_web.page.conversation import Conversation
 from parley_web.page.people import People
 from parley_web.page.sidebar import family_of
+from parley_web.problems import checked
 from parley_web.state import AppState
 
 PAGE = 60
@@ -56,8 +57,9 @@ async def read_snapshot(state: AppState, thread_id: str | None) -> Snapshot:
 
 async def read_older(state: AppState, thread_id: str, before: int) -> Conversation:
     """Read the page of messages before a position."""
+    query = checked(ReadThread, {"id": thread_id, "limit": PAGE, "before": before})
     view, agents = await asyncio.gather(
-        state.bus.request(THREADS_GET, ReadThread(id=thread_id, limit=PAGE, before=before)),
+        state.bus.request(THREADS_GET, query),
         state.bus.request(AGENTS_LIST, Empty()),
     )
     return await _conversation(view, People(agents.agents))
@@ -65,7 +67,7 @@ async def read_older(state: AppState, thread_id: str, before: int) -> Conversati
 
 async def read_around(state: AppState, thread_id: str, message_id: str, below: int) -> Conversation:
     """Read the messages around one that stands below a position. Positions have no gaps."""
-    found = await state.bus.request(MESSAGES_GET, MessageRef(id=message_id))
+    found = await state.bus.request(MESSAGES_GET, checked(MessageRef, {"id": message_id}))
     return await read_older(state, thread_id, min((found.position or 0) + AROUND, below))
 
 
@@ -81,7 +83,8 @@ async def model_connected(state: AppState) -> bool:
 async def _read_thread(state: AppState, thread_id: str | None) -> ThreadView | None:
     if thread_id is None:
         return None
-    return await state.bus.request(THREADS_GET, ReadThread(id=thread_id, limit=PAGE))
+    query = checked(ReadThread, {"id": thread_id, "limit": PAGE})
+    return await state.bus.request(THREADS_GET, query)
 
 
 async def _conversation(view: ThreadView, people: People) -> Conversation:

@@ -7,8 +7,7 @@ from pathlib import Path
 from parley_contracts.base import MAX_TEXT
 from parley_contracts.errors import Gone, Invalid, ParleyError
 from parley_contracts.operations import THREADS_LIST
-from parley_contracts.threads import ListThreads
-from pydantic import ValidationError
+from parley_contracts.threads import ListThreads, ThreadRef
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
@@ -18,7 +17,7 @@ from starlette.types import Scope
 from parley_web.page import markup, patches
 from parley_web.page.reading import PAGE, read_around, read_older, read_snapshot
 from parley_web.page.stream import frames
-from parley_web.problems import invalid
+from parley_web.problems import checked
 from parley_web.sse import EventStream
 from parley_web.state import state_of
 
@@ -53,10 +52,7 @@ async def show_sign_in(_: Request) -> Response:
 
 async def list_threads(request: Request) -> Response:
     """A page of the list: a search, the archive, or more of the active threads."""
-    try:
-        query = ListThreads.model_validate(dict(request.query_params))
-    except ValidationError as error:
-        raise invalid(error) from None
+    query = checked(ListThreads, request.query_params)
     page = await state_of(request).bus.request(THREADS_LIST, query)
     return HTMLResponse(markup.thread_entries(page, query.status, query.q))
 
@@ -79,6 +75,8 @@ async def older_messages(request: Request) -> Response:
 async def stream(request: Request) -> Response:
     """The patches of one page."""
     thread_id = request.query_params.get("thread") or None
+    if thread_id:  # once the stream has begun, nothing can be refused
+        checked(ThreadRef, {"id": thread_id})
     patched = frames(state_of(request), thread_id, _number(request, "known"))
     return EventStream(patched, ping=patches.PING, every=patches.PING_S)
 
