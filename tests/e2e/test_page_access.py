@@ -6,6 +6,7 @@ import os
 import re
 import signal
 from collections.abc import Callable
+from urllib.parse import quote
 
 import pytest
 from api_client import Api
@@ -293,6 +294,17 @@ async def test_a_revoked_sign_in_leads_to_the_sign_in_page_and_keeps_the_draft(
     await page.get_by_label("Access token").fill(house.token)
     await page.get_by_role("button", name="Sign in").click()
     await expect(box(page)).to_have_value("half a thought")
+
+
+@pytest.mark.parametrize("elsewhere", ["//evil.invalid", "/..//evil.invalid", "http://["])
+async def test_signing_in_leads_to_no_other_site(
+    open_page: OpenPage, house: House, elsewhere: str
+) -> None:
+    path = f"/signin?next={quote(elsewhere)}#token={house.token}"
+    page = await open_page(path, signed_in=False)
+    await expect(page.locator("a[href='/']").first).to_be_visible()
+    assert page.url.startswith(house.url)
+    assert "/signin" not in page.url
 
 
 async def test_the_chosen_colours_are_kept_and_need_no_second_paint(open_page: OpenPage) -> None:

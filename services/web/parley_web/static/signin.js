@@ -46,9 +46,11 @@ function refuse(sentence) {
   form.token.select();
 }
 
-/** Return where the person wanted to go: a path of this site and nothing else. */
+/** Return where the person wanted to go: a whole address of this site and nothing else. Of a path
+ * alone, which may begin with two slashes, the browser would make another site's address. */
 function destination() {
   const next = new URLSearchParams(location.search).get("next") ?? "/";
+  if (!URL.canParse(next, location.origin)) return "/";
   const url = new URL(next, location.origin);
-  return url.origin === location.origin ? url.pathname + url.search : "/";
+  return url.origin === location.origin ? url.href : "/";
 }
