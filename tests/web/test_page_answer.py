@@ -13,6 +13,7 @@ from parley_contracts.events import (
     TurnStarted,
 )
 from parley_web.page.answer import Answer, Progress
+from parley_web.page.calls import ToolCall
 from parley_web.page.people import Person
 
 ME = Person("a1", "Parley", "parley")
@@ -233,3 +234,9 @@ def test_rule_23_an_answer_folded_later_shows_the_same_as_one_followed_live() ->
         folded.apply(each)
     assert followed.html().count("42") == folded.html().count("42")
     assert "<strong>42</strong>" in folded.html()
+
+
+def test_a_tool_call_is_indented_for_reading_unless_that_would_fill_the_page() -> None:
+    assert ToolCall("t", "c", arguments='{"a": [1]}').pretty_arguments.count("\n") == 4
+    nested = "[" * 150 + "1," * 1_000 + "1" + "]" * 150
+    assert ToolCall("t", "c", output=nested).pretty_output == nested

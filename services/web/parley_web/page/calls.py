@@ -8,6 +8,9 @@ from typing import Literal
 from parley_contracts.messages import ToolPart, ToolStatus
 from pydantic_core import from_json, to_json
 
+MOST_GROWTH = 20
+"""JSON that indenting makes longer by more than this stays as it came: deep nesting, no reading."""
+
 
 @dataclass(frozen=True)
 class ToolCall:
@@ -54,6 +57,7 @@ def _pretty(text: str) -> str:
     if not text.lstrip().startswith(("{", "[")):
         return text
     try:
-        return to_json(from_json(text), indent=2).decode()
+        pretty = to_json(from_json(text), indent=2).decode()
     except ValueError:
         return text
+    return pretty if len(pretty) < MOST_GROWTH * len(text) else text
