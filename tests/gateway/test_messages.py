@@ -98,6 +98,24 @@ async def test_rule_18_a_repeat_is_known_after_the_message_was_changed(store: St
     assert (await store.send("hello", client_id="c1")).message.text == "changed"
 
 
+@pytest.mark.parametrize("fields", [{"client_id": "c1"}, {"id": "m2"}])
+@pytest.mark.parametrize("way", ["remove", "stop"])
+async def test_rule_18_a_late_copy_of_what_was_taken_back_is_not_taken_in(
+    store: Store, fields: dict[str, str], way: str
+) -> None:
+    await store.send("one")
+    first = await store.send("two", **fields)
+    if way == "remove":
+        await store.run(waiting.remove, MessageRef(id=first.message.id))
+    else:
+        await store.run(stopping.cancel, CancelTurn(id=first.turn.id))
+    late = await store.send("two", **fields)
+    assert (late.repeated, late.turn.id, late.turn.status) == (True, first.turn.id, "cancelled")
+    assert [each.text for each in (await store.view()).queued] == ["one"]
+    with pytest.raises(Conflict):
+        await store.send("something else", **fields)
+
+
 @pytest.mark.parametrize("fields", [{"client_id": "c1"}, {"id": "m1"}])
 async def test_rule_18_the_same_id_with_other_content_is_refused(
     store: Store, fields: dict[str, str]

@@ -52,11 +52,11 @@ def test_only_rounds_in_a_row_that_bring_refusals_and_nothing_else_count() -> No
     for expected in (1, 2):
         refusals.add()
         refusals.add()
-        assert refusals.rounds() == expected
-    assert refusals.rounds() == 2, "nothing was given to the stream"
+        assert refusals.end_round() == expected
+    assert refusals.end_round() == 2, "nothing was given to the stream"
     refusals.add()
     refusals.clear()
-    assert refusals.rounds() == 0
+    assert refusals.end_round() == 0
 
 
 async def test_a_database_that_refuses_costs_no_events(

@@ -18,7 +18,7 @@ class Refusals:
         """It has taken something, or nobody can say that the stream is to blame."""
         self._rounds, self._refused = 0, False
 
-    def rounds(self) -> int:
+    def end_round(self) -> int:
         """End a round; return how many in a row brought refusals and nothing else.
 
         A round in which nothing was given tells nothing, and is not counted.

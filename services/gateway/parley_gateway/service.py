@@ -116,7 +116,7 @@ class Gateway:
         again until it is restarted, nor does it let the stream be emptied.
         """
         for part, stream in ((self._outbox, EVENTS), (self._dispatcher, TURNS)):
-            if part.refusals.rounds() > MOST_REFUSALS:
+            if part.refusals.end_round() > MOST_REFUSALS:
                 log.warning("%s takes nothing, as after a full disk; it begins anew", stream.name)
                 await remove_stream(self._bus, stream.name)
                 part.refusals.clear()

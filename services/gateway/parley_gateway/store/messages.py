@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from parley_contracts.messages import Message, MessageRef, SendMessage
 from parley_contracts.threads import Accepted
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, select, union_all
 
 from parley_gateway.store import agents
 from parley_gateway.store.asking import Question, ask, digest_of, queue_ends
@@ -17,19 +17,29 @@ from parley_gateway.store.records import (
     save_thread,
     save_turn,
 )
-from parley_gateway.store.schema import messages
+from parley_gateway.store.schema import messages, withdrawn
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.stopping import stop
 from parley_gateway.store.transaction import Transaction
 from parley_gateway.store.waiting import lock_waiting
 
 _BY_ID = Statement(
-    select(messages.c.json, messages.c.digest).where(messages.c.id == bindparam("id"))
+    union_all(
+        *(
+            select(each.c.json, each.c.digest).where(each.c.id == bindparam("id"))
+            for each in (messages, withdrawn)
+        )
+    )
 )
 _BY_CLIENT = Statement(
-    select(messages.c.json, messages.c.digest).where(
-        messages.c.thread_id == bindparam("thread_id"),
-        messages.c.client_id == bindparam("client_id"),
+    union_all(
+        *(
+            select(each.c.json, each.c.digest).where(
+                each.c.thread_id == bindparam("thread_id"),
+                each.c.client_id == bindparam("client_id"),
+            )
+            for each in (messages, withdrawn)
+        )
     )
 )
 

@@ -18,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 
 from parley_gateway.store.sqlite import is_outside_fault, is_sqlite, reason
 
-REVISION = "0003"
+REVISION = "0004"
 """The newest revision in `migrations/versions`."""
 
 SCRIPTS = Path(__file__).parent / "migrations"

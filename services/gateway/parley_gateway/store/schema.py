@@ -92,6 +92,18 @@ messages = Table(
     UniqueConstraint("thread_id", "client_id", name="messages_by_client"),
 )
 
+withdrawn = Table(
+    "withdrawn",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("thread_id", Text, ForeignKey("threads.id"), nullable=False),
+    Column("client_id", Text),
+    Column("digest", Text, nullable=False),
+    Column("json", Text, nullable=False),
+    UniqueConstraint("thread_id", "client_id", name="withdrawn_by_client"),
+)
+"""Messages that were taken back before their turn began: a late copy of their request is known."""
+
 turns = Table(
     "turns",
     metadata,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from parley_contracts.errors import Conflict
 from parley_contracts.events import MessageChanged, TurnCancelled
 from parley_contracts.messages import Message, MessageRef, UpdateMessage
-from sqlalchemy import bindparam, delete, update
+from sqlalchemy import bindparam, delete, insert, select, update
 
 from parley_gateway.store.lifecycle import end_turn
 from parley_gateway.store.records import (
@@ -15,11 +15,17 @@ from parley_gateway.store.records import (
     read_message,
     save_thread,
 )
-from parley_gateway.store.schema import messages
+from parley_gateway.store.schema import messages, withdrawn
 from parley_gateway.store.statement import Statement
 from parley_gateway.store.transaction import Transaction
 
 _CHANGE = Statement(update(messages).where(messages.c.id == bindparam("id")), "text", "json")
+_KEPT = [messages.c[each.name] for each in withdrawn.c]
+_REMEMBER = Statement(
+    insert(withdrawn).from_select(
+        withdrawn.c.keys(), select(*_KEPT).where(messages.c.id == bindparam("id"))
+    )
+)
 _DELETE = Statement(delete(messages).where(messages.c.id == bindparam("id")))
 
 
@@ -43,7 +49,8 @@ def remove(tx: Transaction, command: MessageRef) -> Message:
 def take_back(
     tx: Transaction, thread: ThreadRecord, turn: TurnRecord, message: Message, reason: str
 ) -> None:
-    """Remove a waiting message and end its turn."""
+    """Remove a waiting message and end its turn; a late copy of it is answered with that."""
+    tx.run(_REMEMBER, id=message.id)
     tx.run(_DELETE, id=message.id)
     if turn.status == "queued":
         thread.queued -= 1
