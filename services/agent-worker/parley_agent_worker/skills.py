@@ -115,8 +115,9 @@ class SkillLibrary:
         try:
             return version, read_skill(file)
         except SkillProblem as problem:
-            log.warning("%s", problem)
-            return version, SkillInfo(name=sound(file.parent.name), problem=sound(str(problem)))
+            told = sound(str(problem))
+            log.warning("%s", told)
+            return version, SkillInfo(name=sound(file.parent.name), problem=told)
 
     def _warn_shadowed(self, file: Path, name: str) -> None:
         if file not in self._shadowed:
