@@ -87,8 +87,5 @@ async def test_a_fault_fails_the_turn_that_meets_it_and_the_next_is_answered(
     assert answered(await talking.ask("hello", model="echo:echo")).text == "hello"
 
 
-async def test_what_the_gateway_cannot_store_ends_the_turn_with_the_reason(
-    talking: Client,
-) -> None:
-    closing = failed(await talking.ask("hi", model="echo:excessive"))
-    assert closing.error.kind == "unstorable"
+async def test_tokens_that_no_database_can_keep_do_not_hold_up_the_answer(talking: Client) -> None:
+    assert answered(await talking.ask("hi", model="echo:excessive")).text == "words"

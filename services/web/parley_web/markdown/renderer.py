@@ -21,7 +21,7 @@ from parley_web.markdown import highlight, inline, mathematics
 from parley_web.markdown.budget import Budget, OutOfTime
 
 PARSING_S = 0.5
-"""Time of the processor for the Markdown of one message; prose of this length has megabytes."""
+"""Time of the processor for the Markdown of one message; prose that takes as long has 500 kB."""
 
 _FIRST_HEADING = 3
 """The page has its own h1 and h2; an answer's first heading is an h3, whatever it is written as."""
