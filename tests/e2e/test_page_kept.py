@@ -181,9 +181,8 @@ async def test_a_search_opens_the_thread_at_its_hit_and_is_still_there(
     await expect(page.locator(".named")).to_contain_text(word)
     await expect(page.locator(".named")).to_be_in_viewport()
     await expect(page.get_by_label("Search threads")).to_have_value(word)
-    gap = page.locator("#gap")
-    while await gap.count():
-        await gap.evaluate("(gap) => gap.scrollIntoView()")
+    while await page.locator("#gap").count():
+        await page.evaluate("document.querySelector('#gap')?.scrollIntoView()")
         await expect(page.locator("#gap:disabled")).to_have_count(0)
     positions: list[int] = await page.eval_on_selector_all(
         "#messages > article", "all => all.map((each) => Number(each.dataset.position))"
